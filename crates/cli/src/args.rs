@@ -15,21 +15,39 @@ mod tests;
 #[derive(Debug, Parser)]
 #[command(name = "perennial", version, max_term_width = 100, propagate_version = true)]
 #[command(
-    after_help = "First steps:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes the project of the demo, to change and run\n  perennial run                         collects, checks, trains, evaluates\n  perennial release                     the same, then releases the model if it passes the gates\n  perennial up                          serves, monitors and retrains\n\nExit status: 0 success; 1 refused, cancelled or failed because of the project or its data, also `perennial run` while a load is held; 2 wrong arguments, or an internal error; 130 after a second Ctrl-C."
+    after_help = "First steps:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes the project of the demo, to change and run\n  perennial run                         collects, checks, trains, evaluates\n  perennial release                     the same, then releases the model if it passes the gates\n  perennial up                          serves, monitors and retrains\n\nExit status: 0 success, nothing to do, or a release that waits; 1 refused, cancelled or failed because of the project or its data, also `perennial run` while a load is held, and `perennial release --wait` without a promotion; 2 wrong arguments, or an internal error; 130 after a second Ctrl-C."
 )]
 pub(crate) struct Arguments {
     /// The project folder.
     #[arg(long, short = 'C', global = true, default_value = ".", value_name = "DIR")]
     pub project: PathBuf,
-    /// Prints the result as JSON on standard output.
+    /// Prints the result as JSON on standard output, and progress, messages and log as JSON lines on standard error.
     #[arg(long, global = true)]
     pub json: bool,
     /// Logs more details; twice, debug messages too.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// The form of the log and of all messages on standard error.
+    #[arg(long, global = true, default_value = "text", env = "PERENNIAL_LOG_FORMAT")]
+    pub log_format: LogFormat,
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Arguments {
+    /// Whether standard error contains one JSON object a line.
+    pub(crate) fn has_json_log(&self) -> bool {
+        self.json || self.log_format == LogFormat::Json
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,7 +62,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  perennial run\n  perennial run --dry-run\n  perennial run features train")]
     Run(Run),
     /// Runs the pipeline and releases the candidate if it passes the gates.
-    #[command(after_help = "Examples:\n  perennial release\n  perennial release --wait")]
+    #[command(
+        after_help = "Examples:\n  perennial release\n  perennial release --wait\n  perennial release --again 'the cause was an outage of the client'"
+    )]
     Release(Release),
     /// Serves endpoints and the console, monitors and retrains, until it is stopped.
     #[command(
@@ -69,17 +89,23 @@ pub(crate) enum Command {
     /// Datasets: versions, loads, quarantine, queries.
     #[command(subcommand)]
     Data(Data),
-    /// Lists, shows and approves releases; without a subcommand, lists them.
+    /// Lists the releases that wait for an approval, of every project that you may read.
+    Approvals,
+    /// Lists, shows, approves and rejects releases; without a subcommand, lists them.
     Releases {
         /// What to do with releases.
         #[command(subcommand)]
         verb: Option<Releases>,
     },
-    /// Restores the previous model version of an endpoint, or ends its canary.
-    #[command(after_help = "Example:\n  perennial rollback delay")]
+    /// Restores the previous model version of an endpoint, or ends its canary. The version that is taken back is not
+    /// released again until `perennial release --again REASON`.
+    #[command(after_help = "Example:\n  perennial rollback delay --reason 'wrong for late flights'")]
     Rollback {
         /// The endpoint.
         endpoint: String,
+        /// Why; the ledger keeps it.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Lists model versions with their metrics.
     Models,
@@ -194,9 +220,12 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Release {
-    /// Waits for the end of the canary, and fails unless it is promoted.
+    /// Waits for the approvals and for the end of the canary, and fails unless the version is promoted.
     #[arg(long)]
     pub wait: bool,
+    /// Releases a version that was rolled back or rejected, with the reason why.
+    #[arg(long, value_name = "REASON")]
+    pub again: Option<String>,
 }
 
 /// Where a server stores its data and which address it listens on.
@@ -336,7 +365,7 @@ pub(crate) enum Releases {
         /// The digest of the release, or its first digits.
         digest: String,
     },
-    /// Approves a release.
+    /// Approves a release that waits for it; the last approval releases the version.
     #[command(
         after_help = "Examples:\n  perennial releases approve 5f2c\n  perennial releases approve 5f2c --role approver"
     )]
@@ -346,6 +375,18 @@ pub(crate) enum Releases {
         /// The role that approves; by default the one whose approval is missing.
         #[arg(long, value_parser = Role::ALL.map(Role::as_str))]
         role: Option<String>,
+        /// A comment; the ledger keeps it.
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Rejects a release that waits for an approval.
+    #[command(after_help = "Example:\n  perennial releases reject 5f2c --reason 'the test month is not typical'")]
+    Reject {
+        /// The digest of the release, or its first digits.
+        digest: String,
+        /// Why; the ledger keeps it.
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -4,6 +4,7 @@ mod doctor;
 mod init;
 mod lists;
 pub(crate) use lists::{explained, items};
+mod outcome;
 mod pipeline;
 mod store;
 mod up;
@@ -72,6 +73,7 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         Command::Principals(verb) => principals(client, verb, json).await,
         Command::Sources(verb) => sources(client, verb, json).await,
         Command::Verify { head } => verify::verify(client, folder, head.as_deref(), json).await,
+        Command::Approvals => lists::approvals(&client.get("/api/v1/approvals").await?, json),
         Command::LoginLink => login_link(connection, json).await,
         Command::Backup { to } => backup(connection, folder, to, json).await,
         other => {
@@ -96,11 +98,15 @@ async fn with_project(client: &Client, project: &str, command: &Command, json: b
         Command::Held { verb: Some(Held::Cancel { id }) } => {
             client.post(&format!("{base}/held/{id}/cancel"), &json!({})).await?
         }
-        Command::Rollback { endpoint } => {
-            client.post(&format!("{base}/endpoints/{endpoint}/rollback"), &json!({})).await?
+        Command::Rollback { endpoint, reason } => {
+            client.post(&format!("{base}/endpoints/{endpoint}/rollback"), &json!({ "reason": reason })).await?
         }
-        Command::Releases { verb: Some(Releases::Approve { digest, role }) } => {
-            client.post(&format!("{base}/releases/{digest}/approve"), &json!({ "role": role })).await?
+        Command::Releases { verb: Some(Releases::Approve { digest, role, note }) } => {
+            let approval = json!({ "role": role, "note": note });
+            client.post(&format!("{base}/releases/{digest}/approve"), &approval).await?
+        }
+        Command::Releases { verb: Some(Releases::Reject { digest, reason }) } => {
+            client.post(&format!("{base}/releases/{digest}/reject"), &json!({ "reason": reason })).await?
         }
         other => return lists::show(client, project, other, json).await,
     };

@@ -23,7 +23,7 @@ use crate::client::Client;
 use crate::commands::{submit, up};
 use crate::embedded_server::{EmbeddedServer, Lifetime, loopback};
 use crate::examples;
-use crate::follow::follow;
+use crate::follow::{Form, follow};
 use crate::output::{say, thousands, user_error};
 
 /// Marks a folder that the demo created and may replace.
@@ -184,7 +184,7 @@ impl Story {
             )
             .await?;
         let id = made.get("id").and_then(Value::as_str).context("the server did not name the pipeline run")?;
-        let run = follow(&self.client, &self.project, id, true).await?;
+        let run = follow(&self.client, &self.project, id, Form::Hidden).await?;
         let message = run.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
         if run.get("state").and_then(Value::as_str) == Some("failed") {
             bail!("the first release failed: {message}");

@@ -7,9 +7,10 @@ use std::path::Path;
 use anyhow::Result;
 use perennial_core::ErrorCode;
 use perennial_server::Resume;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
+pub(crate) use self::progress::Form;
 use self::progress::Progress;
 use crate::client::{Client, ErrorResponse};
 use crate::connection::Connection;
@@ -19,10 +20,15 @@ const WAIT_MS: u32 = 20_000;
 /// The exit status after a second Ctrl-C, as shells report an interrupt.
 const INTERRUPTED: i32 = 130;
 
-/// Follows a pipeline run to its end. The result is the run, with the number of loads that are `held` and the
-/// `hint` of its last event.
-pub(crate) async fn follow(client: &Client, project: &str, id: &str, quiet: bool) -> Result<Value> {
-    Follower::new(project, id, quiet).finish(client).await
+/// How far a release came, as fields of the run, when there is no candidate.
+fn no_release() -> Value {
+    json!({ "verdict": null, "version": null, "digest": null, "released": false, "waiting_for": [], "reasons": [] })
+}
+
+/// Follows a pipeline run to its end. The result is the run, with the number of loads that are `held`, the `hint` of its
+/// last event, and how far its release came.
+pub(crate) async fn follow(client: &Client, project: &str, id: &str, form: Form) -> Result<Value> {
+    Follower::new(project, id, form).finish(client).await
 }
 
 /// Follows a pipeline run for a command. If another process runs the server and ends, this command starts a server
@@ -32,9 +38,9 @@ pub(crate) async fn follow_on(
     folder: &Path,
     project: &str,
     (id, kind): (&str, &str),
-    quiet: bool,
+    form: Form,
 ) -> Result<Value> {
-    let mut follower = Follower::new(project, id, quiet);
+    let mut follower = Follower::new(project, id, form);
     let mut own: Option<Connection> = None;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut is_cancelling = false;
@@ -76,15 +82,24 @@ struct Follower<'a> {
     id: &'a str,
     /// The sequence number of the last event that was shown.
     after: i64,
-    /// The number of held loads and the hint, from the run's last event.
+    /// The number of held loads, the hint, and how far the release came, from the run's last event.
     held: Value,
     hint: Value,
+    release: Value,
     progress: Progress,
 }
 
 impl<'a> Follower<'a> {
-    fn new(project: &'a str, id: &'a str, quiet: bool) -> Self {
-        Self { project, id, after: 0, held: Value::Null, hint: Value::Null, progress: Progress::new(quiet) }
+    fn new(project: &'a str, id: &'a str, form: Form) -> Self {
+        Self {
+            project,
+            id,
+            after: 0,
+            held: Value::Null,
+            hint: Value::Null,
+            release: Value::Null,
+            progress: Progress::new(form),
+        }
     }
 
     /// Follows the run to its end, after cancelling it if `is_cancelling`.
@@ -117,6 +132,7 @@ impl<'a> Follower<'a> {
                 self.progress.show(body);
                 if body["event"] == "ended" {
                     (self.held, self.hint) = (body["held"].clone(), body["hint"].clone());
+                    self.release = body["release"].clone();
                 }
             }
             if page.get("is_over").and_then(Value::as_bool).unwrap_or_default() {
@@ -127,6 +143,13 @@ impl<'a> Follower<'a> {
                     let hint = self.hint.take();
                     run.insert("hint".to_owned(), if self.progress.has_shown(&hint) { Value::Null } else { hint });
                     run.insert("held".to_owned(), self.held.take());
+                    let mut release = no_release();
+                    for (field, value) in release.as_object_mut().into_iter().flatten() {
+                        if let Some(known) = self.release.get_mut(field) {
+                            *value = known.take();
+                        }
+                        run.insert(field.clone(), value.take());
+                    }
                 }
                 return Ok(run);
             }

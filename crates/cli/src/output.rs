@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use perennial_core::{Error, ErrorCode, ErrorKind, control_characters};
@@ -44,10 +45,20 @@ pub(crate) fn write_out(text: String) {
     }
 }
 
-/// See [`note`].
+/// Whether standard error contains one JSON object a line.
+static JSON_LINES: AtomicBool = AtomicBool::new(false);
+
+/// See [`note`]. A text of several lines is one message.
 pub(crate) fn write_err(text: String) {
+    let text =
+        if JSON_LINES.load(Ordering::Relaxed) { json!({ "message": text.trim_end() }).to_string() } else { text };
     // If standard error cannot be written, there is no other place to report that.
     let _ = write_to(&mut std::io::stderr().lock(), &control_characters::escape(&text));
+}
+
+/// Prints an event as one JSON line on standard error.
+pub(crate) fn write_event(event: &Value) {
+    let _ = write_to(&mut std::io::stderr().lock(), &event.to_string());
 }
 
 fn write_to(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
@@ -69,8 +80,9 @@ pub(crate) fn status(code: ExitCode) -> ExitCode {
     }
 }
 
-/// Starts the log on standard error: text on a terminal, JSON otherwise.
+/// Starts the log on standard error, in the form that messages have there too: text, or JSON lines.
 pub(crate) fn start_log(arguments: &Arguments) {
+    JSON_LINES.store(arguments.has_json_log(), Ordering::Relaxed);
     let quiet = if matches!(arguments.command, Command::Up(_)) { "info" } else { "warn" };
     let level = match arguments.verbose {
         0 => quiet,
@@ -87,8 +99,7 @@ pub(crate) fn start_log(arguments: &Arguments) {
         // A closed standard error is not reported on standard error.
         .log_internal_errors(false);
     // Fails only if a log was started already, which then stays in use.
-    let _ =
-        if std::io::stderr().is_terminal() { log.with_ansi(has_colour()).try_init() } else { log.json().try_init() };
+    let _ = if arguments.has_json_log() { log.json().try_init() } else { log.with_ansi(has_colour()).try_init() };
 }
 
 fn has_colour() -> bool {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use perennial_core::port::data::Severity;
 use perennial_core::rule::Verdict;
-use perennial_core::state::{AlertState, CanaryState, LoadState, PipelineRunState, StepRunState};
+use perennial_core::state::{AlertState, ApprovalRequestState, CanaryState, LoadState, PipelineRunState, StepRunState};
 
 /// A state shown by a word, a shape and a tone. All three are constants, so they need no escaping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,19 @@ impl From<AlertState> for StatusBadge {
             AlertState::Firing => Self::warn("firing"),
             AlertState::Acknowledged => Self::plain("acknowledged"),
             AlertState::Resolved => Self::good("resolved"),
+        }
+    }
+}
+
+impl From<ApprovalRequestState> for StatusBadge {
+    fn from(state: ApprovalRequestState) -> Self {
+        match state {
+            ApprovalRequestState::Waiting => Self::warn("waiting"),
+            ApprovalRequestState::Approved => Self::busy("approved"),
+            ApprovalRequestState::Released => Self::good("released"),
+            ApprovalRequestState::Failed => Self::bad("failed"),
+            ApprovalRequestState::Rejected => Self::bad("rejected"),
+            ApprovalRequestState::Replaced => Self::plain("replaced"),
         }
     }
 }

@@ -9,6 +9,7 @@ use perennial_core::permission::Permission;
 use perennial_http::{Credential, Identity};
 use perennial_kernel::alerts;
 use perennial_projects::Submission;
+use perennial_release::approvals::{self, Waiting};
 
 use crate::assets::{ICON_PATH, STYLE_PATH};
 use crate::format::Whole;
@@ -55,9 +56,11 @@ pub(crate) struct ProjectHeader {
     pub stepped: Option<String>,
     /// Alerts that are firing.
     pub firing: usize,
+    /// Releases that wait for an approval which the caller may give.
+    pub waiting: usize,
     /// Whether the caller may acknowledge alerts.
     pub may_write: bool,
-    /// Whether the caller may roll back.
+    /// Whether the caller may approve, reject and roll back.
     pub may_approve: bool,
     submission: Option<Arc<Submission>>,
 }
@@ -91,6 +94,8 @@ impl Layout {
     pub(crate) async fn new(request: &PageRequest, section: &'static str, title: impl Into<String>) -> Result<Self> {
         let (caller, project) = (request.caller()?, request.project()?);
         let firing = alerts::count_firing(&caller, project.id).await?;
+        let waiting = approvals::list_waiting(&caller).await?;
+        let is_here = |waiting: &&Waiting| waiting.is_for_caller && waiting.request.project_id == project.id;
         let submission = project.find_submission();
         let mut layout = Self::bare(request.identity.as_ref(), title);
         let metric =
@@ -101,6 +106,7 @@ impl Layout {
             metric: metric.unwrap_or_default(),
             stepped: None,
             firing: firing as usize,
+            waiting: waiting.iter().filter(is_here).count(),
             may_write: caller.principal.may(Permission::Write, Some(project.id)),
             may_approve: caller.principal.may(Permission::Approve, Some(project.id)),
             submission,
@@ -118,7 +124,11 @@ impl Layout {
             label,
             href: paths::section(&project.name, section),
             is_here: *section == self.section,
-            count: if *section == "alerts" { project.firing } else { 0 },
+            count: match *section {
+                "alerts" => project.firing,
+                "releases" => project.waiting,
+                _ => 0,
+            },
         });
         links.collect()
     }

@@ -131,6 +131,8 @@ ids! {
     ApprovalId, "approval";
     /// Names work whose attempts are counted, see [`crate::entity::Attempts`].
     AttemptsId, "held work";
+    /// Names a request for approvals.
+    ApprovalRequestId, "approval request";
     /// Names a durable job.
     JobId, "job";
     /// Names a server process, from its start to its end.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::error::{Error, ErrorCode};
 
+mod approval;
 mod canary;
 mod job;
 mod load;
@@ -16,6 +17,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub use approval::{ApprovalRequestEvent, ApprovalRequestState};
 pub use canary::{CanaryEvent, CanaryState};
 pub use job::{JobEvent, JobState};
 pub use load::{LoadEvent, LoadState};

@@ -44,10 +44,15 @@ impl Slices {
 
     /// A worker with the handlers of every slice.
     pub fn worker(&self) -> Worker {
-        let projects = self.projects.clone();
-        Worker::new(self.kernel.clone()).handle(move |job| {
-            let projects = projects.clone();
-            async move { projects.delete_replaced_uploads(job).await }
-        })
+        let (projects, endpoints) = (self.projects.clone(), self.endpoints.clone());
+        Worker::new(self.kernel.clone())
+            .handle(move |job| {
+                let projects = projects.clone();
+                async move { projects.delete_replaced_uploads(job).await }
+            })
+            .handle(move |job| {
+                let endpoints = endpoints.clone();
+                async move { endpoints.continue_release(job).await }
+            })
     }
 }

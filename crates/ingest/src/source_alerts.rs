@@ -124,7 +124,8 @@ async fn resolve_past(
             | AlertSubject::Segment { .. }
             | AlertSubject::Endpoint(_)
             | AlertSubject::Job(_)
-            | AlertSubject::Work(_) => false,
+            | AlertSubject::Work(_)
+            | AlertSubject::Release(_) => false,
         };
         if is_past {
             alerts::apply(caller, alert, AlertEvent::Resolve).await?;

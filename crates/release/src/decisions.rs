@@ -30,6 +30,8 @@ pub const CHAMPION: &str = "champion";
 pub struct Decided {
     /// The Decision's verdict; `None` when the candidate is the champion: there is nothing to release.
     pub verdict: Option<Verdict>,
+    /// The candidate's number.
+    pub number: i64,
     /// One line.
     pub message: String,
     /// The Decision.
@@ -71,6 +73,7 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
         let number = champion.number.unwrap_or_default();
         return Ok(Some(Decided {
             verdict: None,
+            number,
             message: format!("the candidate is version {number}, the champion already"),
             decision: None,
             is_new: false,
@@ -96,7 +99,13 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     drop(reader);
     let message = summary(context, &version, verdict, &body, &evidence);
     if let Some(decision) = known.filter(|decision| decision.body == body) {
-        return Ok(Some(Decided { verdict: Some(verdict), message, decision: Some(decision), is_new: false }));
+        return Ok(Some(Decided {
+            verdict: Some(verdict),
+            number: version.number,
+            message,
+            decision: Some(decision),
+            is_new: false,
+        }));
     }
     let at = context.project.now();
     let decision = Decision {
@@ -114,7 +123,8 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
         project_ms: at.project_ms,
     };
     store(context, &decision, &content, &version, &evidence).await?;
-    Ok(Some(Decided { verdict: Some(verdict), message, decision: Some(decision), is_new: true }))
+    let number = version.number;
+    Ok(Some(Decided { verdict: Some(verdict), number, message, decision: Some(decision), is_new: true }))
 }
 
 /// The gates, each over the same facts. Where there is no champion yet, clauses that name it are skipped.
@@ -150,6 +160,23 @@ fn overall(gates: &[GateResult], leaks: &[(String, String)]) -> Verdict {
     }
 }
 
+/// Why a Decision did not pass, a sentence each.
+pub(crate) fn gate_reasons(body: &DecisionBody) -> Vec<String> {
+    let leaks = body.feature_lines().into_iter().take(body.leaks.len());
+    failed_gates(&body.gates).chain(leaks).collect()
+}
+
+fn failed_gates(gates: &[GateResult]) -> impl Iterator<Item = String> {
+    let failed = gates.iter().filter(|result| result.evaluation.verdict != Verdict::Pass);
+    failed.map(|GateResult { gate, expression, evaluation }| match evaluation.verdict {
+        Verdict::Unknown => {
+            let absent: Vec<&str> = evaluation.missing.iter().chain(&evaluation.reasons).map(String::as_str).collect();
+            format!("gate `{gate}` could not be evaluated: {} missing", absent.join(", "))
+        }
+        _ => format!("gate `{gate}` does not hold: {expression}"),
+    })
+}
+
 fn summary(
     context: &Context,
     version: &ModelVersion,
@@ -166,23 +193,7 @@ fn summary(
         let beside = value("champion").map_or_else(String::new, |champion| format!(", champion {champion:.4}"));
         parts.push(format!("{metric} {candidate:.4}{beside}"));
     }
-    for failed in body.gates.iter().filter(|gates| gates.evaluation.verdict != Verdict::Pass) {
-        let why = match failed.evaluation.verdict {
-            Verdict::Unknown => {
-                let absent = failed
-                    .evaluation
-                    .missing
-                    .iter()
-                    .chain(&failed.evaluation.reasons)
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                format!("gate `{}` could not be evaluated: {absent} missing", failed.gate)
-            }
-            _ => format!("gate `{}` does not hold: {}", failed.gate, failed.expression),
-        };
-        parts.push(why);
-    }
+    parts.extend(failed_gates(&body.gates));
     if evidence.split.test_rows < FEW_ROWS {
         parts.push(format!("evaluated on only {} rows", evidence.split.test_rows));
     }

@@ -1,12 +1,13 @@
 //! Endpoints: who answers, and how that changes.
 //!
 //! ```text
-//! Decision passed ─▶ no champion: alias moves at once ─▶ live
-//!                 └▶ canary ── lasted, enough requests ─▶ promotion
-//!                        └──── rollback rule holds ─────▶ rollback, release refused to triggers
+//! Decision passed, approved ─▶ no champion: alias moves at once ─▶ live
+//!                           └▶ canary ── lasted, enough requests ─▶ promotion
+//!                                  └──── rollback rule holds ─────▶ rollback, version refused until a person names it
 //! ```
 
 mod answer;
+mod approved;
 mod canary;
 mod catch_up;
 mod predictions;
@@ -18,7 +19,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
-use perennial_config::Endpoint as Declared;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind, WorkKind};
 use perennial_core::id::{ModelId, ProjectId};
@@ -28,13 +28,14 @@ use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{endpoints, model_versions, promotions, releases};
+use perennial_store::{endpoints, model_versions, promotions};
+use tokio::sync::Notify;
 
-use crate::approvals;
-use crate::decisions::{CHAMPION, Decided, load_version};
+use crate::decisions::{CHAMPION, load_version};
 use crate::releases::PROMOTIONS_READ;
+use crate::releasing::Releasing;
 use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};
-use perennial_execution::pipelines::Context;
+use crate::{approvals, refusals};
 use perennial_ingest::Ingest;
 use perennial_kernel::attempts::{self, Work};
 use perennial_kernel::{Caller, Kernel, LockRank, OrderedMutex, wrong_state};
@@ -62,6 +63,8 @@ pub struct Endpoints {
     evaluating: Mutex<HashMap<ProjectId, OrderedMutex>>,
     retries: Retries,
     unlogged: Unlogged,
+    /// Notified when an approved release has continued.
+    pub(crate) continued: Notify,
 }
 
 impl Endpoints {
@@ -69,7 +72,8 @@ impl Endpoints {
     pub fn new(kernel: Arc<Kernel>, projects: Arc<Projects>, ingest: Arc<Ingest>) -> Arc<Self> {
         let (router, evaluating, retries) = (EndpointRouter::default(), Mutex::default(), Retries::default());
         let unlogged = Unlogged::default();
-        Arc::new(Self { kernel, projects, ingest, router, evaluating, retries, unlogged })
+        let continued = Notify::new();
+        Arc::new(Self { kernel, projects, ingest, router, evaluating, retries, unlogged, continued })
     }
 
     /// The lock that one evaluation of a project's canaries holds.
@@ -80,47 +84,67 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// Brings the version of a passed Decision to the endpoints of the project. Returns a line for each change.
+    /// Brings the version of a passed Decision to the endpoints of the project, unless it waits for approvals or is refused.
+    /// Returns a line for each change, or for what it waits for.
+    pub(crate) async fn release(
+        self: &Arc<Self>,
+        releasing: &Releasing<'_>,
+        decision: Option<&Decision>,
+    ) -> Result<Vec<String>> {
+        let mut lines = if releasing.has_approver { self.follow_alias(releasing).await? } else { Vec::new() };
+        let Some(decision) = decision.filter(|decision| decision.verdict == Verdict::Pass) else {
+            return Ok(lines);
+        };
+        lines.extend(self.release_passed(releasing, decision).await?);
+        Ok(lines)
+    }
+
+    async fn release_passed(self: &Arc<Self>, releasing: &Releasing<'_>, decision: &Decision) -> Result<Vec<String>> {
+        let (project, number) = (releasing.project, decision.number);
+        let declared = &releasing.submission.project.endpoints;
+        if declared.is_empty() {
+            return Ok(vec![format!("version {number} may be released, but no `[endpoints.*]` is declared")]);
+        }
+        let mut stored = endpoints::list(&mut *self.kernel.store().read().await?, project.id).await?;
+        stored.retain(|endpoint| declared.contains_key(&endpoint.name) && !endpoint.is_retired());
+        let is_trial = |endpoint: &Endpoint| {
+            endpoint.is_canary_live() && endpoint.canary_release_digest.as_ref() == Some(&decision.release_digest)
+        };
+        if stored.iter().any(is_trial) {
+            return Ok(Vec::new());
+        }
+        if let Some(refused) = refusals::refusal_of(&self.kernel, project.id, decision).await? {
+            match releasing.again {
+                Some(reason) => refusals::lift(releasing, decision, reason).await?,
+                None => return Ok(vec![format!("{refused}; `perennial release --again REASON` releases it again")]),
+            }
+        }
+        if let Some(line) = approvals::request(releasing, decision).await? {
+            return Ok(vec![line]);
+        }
+        self.release_approved(releasing, decision).await
+    }
+
+    /// Brings the version of a passed Decision that has its approvals to the endpoints of the project.
     ///
     /// All of them follow one alias. Where one declares a canary, only that one changes now, and the
     /// alias moves for all when its canary has lasted.
-    ///
-    /// Content without an approver (`has_approver`) changes no endpoint until its release is approved.
-    pub(crate) async fn release(
+    pub(crate) async fn release_approved(
         self: &Arc<Self>,
-        context: &Context,
-        decided: &Decided,
-        has_approver: bool,
+        releasing: &Releasing<'_>,
+        decision: &Decision,
     ) -> Result<Vec<String>> {
-        let (caller, project, submission) = (&context.caller, &context.project, &context.submission);
-        let mut lines = if has_approver { self.follow_alias(context).await? } else { Vec::new() };
-        let Some(decision) = decided.decision.as_ref().filter(|decision| decision.verdict == Verdict::Pass) else {
-            return Ok(lines);
-        };
-        if let Some(missing) = approvals::missing(context, decision, has_approver).await? {
-            lines.push(missing);
-            return Ok(lines);
-        }
+        let Releasing { caller, project, submission, cause, .. } = releasing;
         let number = decision.number;
-        let declared: Vec<(&EndpointName, &Declared)> = submission.project.endpoints.iter().collect();
-        if declared.is_empty() {
-            lines.push(format!("version {number} may be released, but no `[endpoints.*]` is declared"));
-            return Ok(lines);
-        }
-        for (name, _) in &declared {
-            if context.is_triggered() && is_refused(caller, project, name, number).await? {
-                lines.push(format!(
-                    "version {number} was rolled back at `{name}` before: only a person may release it again"
-                ));
-                return Ok(lines);
-            }
-        }
         let mut endpoints = Vec::new();
-        for (name, declared) in declared {
+        for (name, declared) in &submission.project.endpoints {
             endpoints.push((find_or_create(caller, submission, project, name, decision.model_id).await?, declared));
         }
+        let Some((first, _)) = endpoints.first() else {
+            return Ok(vec![format!("version {number} may be released, but no `[endpoints.*]` is declared")]);
+        };
         if endpoints.iter().all(|(endpoint, _)| endpoint.champion_number == Some(number)) {
-            return Ok(lines);
+            return Ok(Vec::new());
         }
         let champion = endpoints.iter().find_map(|(endpoint, _)| endpoint.champion_number);
         if champion.is_some() && champion != decision.champion_number {
@@ -132,29 +156,26 @@ impl Endpoints {
             .filter(|_| champion.is_some())
             .find_map(|(endpoint, declared)| Some((endpoint, declared.canary.as_ref()?)));
         if let Some((endpoint, canary)) = trial {
-            lines.extend(self.start_canary(context, endpoint, canary, decision).await?);
-            return Ok(lines);
+            return Ok(self.start_canary(releasing, endpoint, canary, decision).await?.into_iter().collect());
         }
-        let (first, cause) = (&endpoints[0].0, context.run.cause.clone());
         let (id, digest) = (Some(decision.id), Some(decision.release_digest.as_str()));
-        let kind = PromotionKind::Promotion;
+        let (kind, cause) = (PromotionKind::Promotion, (*cause).clone());
         let behind = self.promote(caller, project, first, number, id, digest, kind, cause, None).await?;
         let names: Vec<String> = endpoints.iter().map(|(endpoint, _)| format!("`{}`", endpoint.name)).collect();
-        lines.push(format!("version {number} answers at {}{behind}", names.join(", ")));
-        Ok(lines)
+        Ok(vec![format!("version {number} answers at {}{behind}", names.join(", "))])
     }
 }
 
 impl Endpoints {
     /// An endpoint that was declared after its model was released answers from the version the alias names.
-    async fn follow_alias(self: &Arc<Self>, context: &Context) -> Result<Vec<String>> {
-        let (caller, project) = (&context.caller, &context.project);
+    async fn follow_alias(self: &Arc<Self>, releasing: &Releasing<'_>) -> Result<Vec<String>> {
+        let Releasing { caller, project, submission, .. } = releasing;
         let mut lines = Vec::new();
-        let Some(champion) = catalog::champion(&context.caller.kernel, &context.project).await? else {
+        let Some(champion) = catalog::champion(&self.kernel, project).await? else {
             return Ok(lines);
         };
-        for name in context.submission.project.endpoints.keys() {
-            let endpoint = find_or_create(caller, &context.submission, project, name, champion.model_id).await?;
+        for name in submission.project.endpoints.keys() {
+            let endpoint = find_or_create(caller, submission, project, name, champion.model_id).await?;
             if endpoint.champion_number.is_some() {
                 continue;
             }
@@ -229,24 +250,20 @@ impl Endpoints {
     }
 }
 
-/// Whether a version was taken back at an endpoint, in whichever release: a comment in the project file makes another
-/// release of the same version.
-async fn is_refused(caller: &Caller, project: &ProjectState, endpoint: &EndpointName, number: i64) -> Result<bool> {
-    Ok(releases::find_refusal(&mut *caller.kernel.store().read().await?, project.id, endpoint, number).await?.is_some())
-}
-
 impl Endpoints {
     /// Gives a passed Decision's version its share of the traffic at one endpoint.
     async fn start_canary(
         self: &Arc<Self>,
-        context: &Context,
+        releasing: &Releasing<'_>,
         endpoint: &Endpoint,
         canary: &perennial_config::Canary,
         decision: &Decision,
     ) -> Result<Option<String>> {
-        let (caller, project, name) = (&context.caller, &context.project, &endpoint.name);
+        let Releasing { caller, project, cause, .. } = releasing;
+        let name = &endpoint.name;
         let is_live = endpoint.is_canary_live();
-        if is_live && endpoint.canary_number == Some(decision.number) {
+        // A release with another configuration starts a new canary, which follows its own conditions and is recorded with that release.
+        if is_live && endpoint.canary_release_digest.as_ref() == Some(&decision.release_digest) {
             return Ok(None);
         }
         let ready = self.ready(project, endpoint, decision.number).await?;
@@ -267,7 +284,7 @@ impl Endpoints {
             Some(decision.number),
             Some(decision.id),
             Some(&decision.release_digest),
-            context.run.cause.clone(),
+            (*cause).clone(),
             at,
         );
         let (stored, cause_text) = (endpoint.clone(), caller.cause_text());

@@ -5,10 +5,13 @@
 //!                                                                └─────▶ rollback
 //! ```
 
-mod approvals;
 mod catalog;
+mod outcome;
+mod refusals;
+mod releasing;
 mod run;
 
+pub mod approvals;
 pub mod decisions;
 pub mod deployments;
 pub mod endpoints;

@@ -1,19 +1,18 @@
-//! Reading and approving releases.
+//! Reading releases.
 
-pub use perennial_core::entity::{Approval, Decision, Evidence, Promotion, Release};
+pub use perennial_core::entity::{Approval, ApprovalRequest, Decision, Evidence, Promotion, Release, ReleaseOutcome};
 use perennial_core::entity::{Endpoint, PromotionKind};
-use perennial_core::ledger::{APPROVAL, Chain};
-use std::sync::Arc;
-
-use perennial_core::id::{ApprovalId, DecisionId, EvidenceId};
-use perennial_core::permission::{Permission, Role, Scope};
+use perennial_core::id::{DecisionId, EvidenceId};
+use perennial_core::permission::{Permission, Role};
 use perennial_core::port::prediction::TrafficRole;
-use perennial_core::rule::Verdict;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{Conn, decisions, endpoints, evidence, principals, promotions, releases as table};
+use perennial_kernel::Caller;
+use perennial_projects::ProjectState;
+use perennial_store::{
+    Conn, approval_requests, decisions, endpoints, evidence, principals, promotions, releases as table,
+};
 
-use perennial_kernel::{Caller, LedgerEvent, Recorder, wrong_state};
-use perennial_projects::{ProjectState, approve_content};
+use crate::outcome::outcome;
 
 pub use perennial_store::Page;
 
@@ -36,6 +35,10 @@ pub struct ReleaseDetails {
     pub approvals: Vec<(Approval, String)>,
     /// Changes of who answers that named it, newest first.
     pub promotions: Vec<Promotion>,
+    /// The newest request for its approval.
+    pub request: Option<ApprovalRequest>,
+    /// How far it came, by its newest Decision.
+    pub outcome: ReleaseOutcome,
 }
 
 /// A release in a list.
@@ -72,7 +75,11 @@ pub async fn list(caller: &Caller, project: &ProjectState, limit: u32) -> Result
 }
 
 /// The decision that counts for a release: the last that was made on it.
-async fn newest_decision(reader: &mut Conn, project: &ProjectState, release: &Release) -> Result<Option<Decision>> {
+pub(crate) async fn newest_decision(
+    reader: &mut Conn,
+    project: &ProjectState,
+    release: &Release,
+) -> Result<Option<Decision>> {
     Ok(decisions::find_latest_of_release(reader, project.id, &release.digest).await?)
 }
 
@@ -109,77 +116,13 @@ pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Resul
     let (model, number) = (release.model_id, release.number);
     let mut promotions = promotions::list_of_version(&mut reader, model, number, PROMOTIONS_READ).await?;
     promotions.retain(|promotion| promotion.release_digest.as_deref() == Some(&release.digest));
-    Ok(ReleaseDetails { release, decisions, approvals, promotions })
-}
-
-/// Approves a release in a role of the caller (a higher role includes the lower ones). Without `role`: the first
-/// required role without approval, else the caller's own.
-pub async fn approve(
-    caller: &Caller,
-    project: &Arc<ProjectState>,
-    prefix: &str,
-    role: Option<Role>,
-    note: Option<String>,
-) -> Result<Approval> {
-    caller.require(Permission::Approve, project.id)?;
-    let release = find(caller, project, prefix).await?;
-    let newest = newest_decision(&mut *caller.kernel.store().read().await?, project, &release).await?;
-    if let Some(refused) = newest.filter(|decision| decision.verdict != Verdict::Pass) {
-        let message = format!(
-            "the gates did not let release {} pass: its decision is {}",
-            &release.digest[..12],
-            refused.verdict.as_str()
-        );
-        return Err(wrong_state(message)
-            .with_hint("`perennial releases show` names the gate; only a passed release can be approved"));
-    }
-    let at = project.now();
-    let given = table::list_approvals(&mut *caller.kernel.store().read().await?, project.id, &release.digest).await?;
-    let own = role_of(caller, project);
-    let role = role.unwrap_or_else(|| wanted_role(project, &given, own));
-    if role > own {
-        let message = format!("`{}` does not have the role {} here", caller.principal.name, role.as_str());
-        return Err(Error::new(ErrorCode::PermissionDenied, message)
-            .with_hint(format!("approve as {}, or ask a person with the role", own.as_str())));
-    }
-    if given.iter().any(|before| before.role == role && before.principal_id == caller.principal.id) {
-        let message = format!("`{}` has already approved this release as {}", caller.principal.name, role.as_str());
-        return Err(Error::new(ErrorCode::AlreadyExists, message).with_hint("`perennial release` continues it"));
-    }
-    let approval = Approval {
-        id: ApprovalId::generate(),
-        project_id: project.id,
-        release_digest: release.digest.clone(),
-        role,
-        principal_id: caller.principal.id,
-        note,
-        wall_ms: at.wall_ms,
-        project_ms: at.project_ms,
+    let request = approval_requests::find_latest_of_release(&mut reader, project.id, &release.digest).await?;
+    drop(reader);
+    let outcome = match decisions.first() {
+        Some(newest) => outcome(&caller.kernel, project.id, newest).await?,
+        None => ReleaseOutcome::default(),
     };
-    let (stored, actor) = (approval.clone(), caller.principal.name.clone());
-    let content = release.content_digest().map(str::to_owned);
-    caller
-        .kernel
-        .store()
-        .write(move |tx| {
-            Box::pin(async move {
-                table::approve(tx, &stored).await?;
-                let mut events = Vec::with_capacity(2);
-                if let Some(content) = content {
-                    events.extend(approve_content(tx, stored.project_id, &content, &actor).await?);
-                }
-                events.push(LedgerEvent {
-                    chain: Chain::Project(stored.project_id),
-                    noun: APPROVAL,
-                    subject: stored.id.to_string(),
-                    verb: "create",
-                    payload: stored.ledger_payload(),
-                });
-                Recorder { actor, cause: None, at }.record_all(tx, events).await
-            })
-        })
-        .await?;
-    Ok(approval)
+    Ok(ReleaseDetails { release, decisions, approvals, promotions, request, outcome })
 }
 
 /// Decisions of a project, newest first.
@@ -224,22 +167,7 @@ pub async fn list_promotions(
     Ok(promotions::list(&mut *caller.kernel.store().read().await?, project.id, after, limit).await?)
 }
 
-/// The caller's highest role on the project.
-fn role_of(caller: &Caller, project: &ProjectState) -> Role {
-    caller.principal.grants.highest_role(Scope::Project(project.id)).unwrap_or(Role::Viewer)
-}
-
-fn wanted_role(project: &ProjectState, given: &[Approval], own: Role) -> Role {
-    let submission = project.find_submission();
-    let wanted = submission
-        .iter()
-        .filter_map(|submission| submission.project.release.as_ref())
-        .flat_map(|release| release.approve.iter().copied());
-    let missing = wanted.into_iter().find(|role| *role <= own && !given.iter().any(|approval| approval.role == *role));
-    missing.unwrap_or(own)
-}
-
-async fn find(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<Release> {
+pub(crate) async fn find(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<Release> {
     let is_hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
     if !is_hex || prefix.len() < PREFIX_MIN {
         let message = format!(

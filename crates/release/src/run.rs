@@ -4,15 +4,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use perennial_core::entity::{PipelineKind, PipelineRun};
+use perennial_core::entity::{PipelineKind, PipelineRun, ReleaseOutcome};
 use perennial_core::state::PipelineRunState;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_execution::Execution;
-use perennial_execution::pipelines::{Activation, Executed, PipelineEvent, RunOutcome};
+use perennial_execution::pipelines::{Activation, Context, Executed, PipelineEvent, RunOutcome};
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
-use crate::{Endpoints, approvals, decisions};
+use crate::decisions::{self, Decided};
+use crate::outcome::outcome;
+use crate::releasing::Releasing;
+use crate::{Endpoints, approvals};
 
 fn panicked() -> Error {
     Error::new(ErrorCode::Internal, "a fault of the server interrupted the run")
@@ -68,15 +71,9 @@ impl PipelineRunner {
     async fn conclude(&self, executed: &Executed) -> Result<RunOutcome> {
         let Executed { context, collected, steps_run } = executed;
         let decided = if context.runs_all_steps() { decisions::decide(context).await? } else { None };
-        let releases = context.run.kind == PipelineKind::Release && collected.failed.is_empty();
+        let is_release = context.run.kind == PipelineKind::Release;
         let mut message = None;
         let mut acted = *steps_run > 0 || !collected.committed.is_empty();
-        let mut lines = Vec::new();
-        // Endpoints neither follow nor answer with content that no approver has let through.
-        let has_approver = releases && approvals::has_approver(context).await?;
-        if has_approver {
-            lines = self.endpoints.apply_declarations(&context.caller, &context.project, &context.submission).await?;
-        }
         if let Some(decided) = &decided {
             acted |= decided.is_new;
             message = Some(decided.message.clone());
@@ -84,10 +81,11 @@ impl PipelineRunner {
                 let verdict = decided.verdict.map(|verdict| verdict.as_str().to_owned());
                 context.emit(PipelineEvent::Decided { verdict, message: decided.message.clone() }).await;
             }
-            if releases {
-                lines.extend(self.endpoints.release(context, decided, has_approver).await?);
-            }
+        } else if is_release {
+            message = Some("the project file has no `[release]`, so nothing is released".to_owned());
         }
+        let releases = is_release && collected.failed.is_empty();
+        let lines = if releases { self.release(context, decided.as_ref()).await? } else { Vec::new() };
         if !lines.is_empty() {
             acted = true;
             let released = lines.join("; ");
@@ -96,7 +94,7 @@ impl PipelineRunner {
         }
         if let Some((_, error)) = collected.failed.first() {
             let failed: Vec<&str> = collected.failed.iter().map(|(_, error)| error.message()).collect();
-            let nothing = if context.run.kind == PipelineKind::Release { "; nothing was released" } else { "" };
+            let nothing = if is_release { "; nothing was released" } else { "" };
             return Err(error.with_message(format!("{}{nothing}", failed.join("; "))));
         }
         let held = executed.held();
@@ -105,6 +103,35 @@ impl PipelineRunner {
             acted |= !collected.held.is_empty();
         }
         let state = if acted { PipelineRunState::Succeeded } else { PipelineRunState::NothingToDo };
-        Ok(RunOutcome { state, message, held: held.len() })
+        let release = match &decided {
+            Some(decided) => Some(release_outcome(context, decided).await?),
+            None => None,
+        };
+        Ok(RunOutcome { state, message, held: held.len(), release })
+    }
+
+    /// Applies the endpoint declarations of the project file, and brings a passed candidate to them.
+    async fn release(&self, context: &Context, decided: Option<&Decided>) -> Result<Vec<String>> {
+        let Context { caller, project, submission, run, .. } = context;
+        // Endpoints neither follow nor answer with content that no approver has let through.
+        let has_approver = approvals::has_approver(&caller.kernel, project.id, &submission.digest).await?;
+        let mut lines = Vec::new();
+        if has_approver {
+            lines = self.endpoints.apply_declarations(caller, project, submission).await?;
+        }
+        if let Some(decided) = decided {
+            let again = run.options.again.as_deref();
+            let releasing = Releasing { caller, project, submission, cause: &run.cause, has_approver, again };
+            lines.extend(self.endpoints.release(&releasing, decided.decision.as_ref()).await?);
+        }
+        Ok(lines)
+    }
+}
+
+/// How far the release of the candidate came. A candidate that is the champion already is released.
+async fn release_outcome(context: &Context, decided: &Decided) -> Result<ReleaseOutcome> {
+    match &decided.decision {
+        Some(decision) => outcome(&context.caller.kernel, context.project.id, decision).await,
+        None => Ok(ReleaseOutcome { version: Some(decided.number), released: true, ..ReleaseOutcome::default() }),
     }
 }

@@ -23,6 +23,7 @@ mod value;
 mod writer;
 
 pub mod alerts;
+pub mod approval_requests;
 pub mod attempts;
 pub mod check_results;
 pub mod dataset_versions;

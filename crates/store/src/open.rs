@@ -32,6 +32,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (7, "index open alerts", include_str!("../migrations/sqlite/0007_index_open_alerts.sql")),
     (8, "approvers and source grants", include_str!("../migrations/sqlite/0008_approvers_and_source_grants.sql")),
     (9, "count attempts", include_str!("../migrations/sqlite/0009_count_attempts.sql")),
+    (10, "approval requests", include_str!("../migrations/sqlite/0010_approval_requests.sql")),
 ];
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
@@ -43,6 +44,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (7, "index open alerts", include_str!("../migrations/postgres/0007_index_open_alerts.sql")),
     (8, "approvers and source grants", include_str!("../migrations/postgres/0008_approvers_and_source_grants.sql")),
     (9, "count attempts", include_str!("../migrations/postgres/0009_count_attempts.sql")),
+    (10, "approval requests", include_str!("../migrations/postgres/0010_approval_requests.sql")),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {

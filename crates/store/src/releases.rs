@@ -1,8 +1,7 @@
 //! Releases, the approvals given to them, and those that may not come back by themselves.
 
 use perennial_core::entity::{Approval, Refusal, Release};
-use perennial_core::id::{ModelId, ProjectId};
-use perennial_core::name::EndpointName;
+use perennial_core::id::{ApprovalRequestId, ModelId, ProjectId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
@@ -34,6 +33,7 @@ impl Record for Approval {
         Ok(Self {
             id: row.get("id")?,
             project_id: row.get("project_id")?,
+            request_id: row.get("request_id")?,
             release_digest: row.get("release_digest")?,
             role: row.get("role")?,
             principal_id: row.get("principal_id")?,
@@ -105,13 +105,14 @@ pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64, li
     conn.all(list_sql!("releases/list_of_version"), bind![model_id, number, i64::from(limit)]).await
 }
 
-/// Inserts an approval; one person says yes once in each role.
+/// Inserts an approval; a person approves a request once in each role.
 pub async fn approve(tx: &mut Tx, approval: &Approval) -> Result<()> {
     tx.insert(
         sql!("releases/approve"),
         bind![
             approval.id,
             approval.project_id,
+            approval.request_id,
             approval.release_digest,
             approval.role,
             approval.principal_id,
@@ -130,7 +131,12 @@ pub async fn list_approvals(conn: &mut Conn, project_id: ProjectId, digest: &str
     conn.all(list_sql!("releases/list_approvals"), bind![project_id, digest]).await
 }
 
-/// Notes that a release was rolled back.
+/// The approvals of a request, oldest first.
+pub async fn list_approvals_of_request(conn: &mut Conn, request: ApprovalRequestId) -> Result<Vec<Approval>> {
+    conn.all(list_sql!("releases/list_approvals_of_request"), bind![request]).await
+}
+
+/// Records that a release was rolled back; a refusal that was lifted is in force again.
 pub async fn refuse(tx: &mut Tx, refusal: &Refusal) -> Result<()> {
     tx.execute(
         sql!("releases/refuse"),
@@ -148,12 +154,18 @@ pub async fn refuse(tx: &mut Tx, refusal: &Refusal) -> Result<()> {
     Ok(())
 }
 
-/// Whether and why a model version may not come back, in whichever release: the newest refusal.
-pub async fn find_refusal(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    endpoint: &EndpointName,
-    number: i64,
-) -> Result<Option<Refusal>> {
-    conn.optional(sql!("releases/find_refusal"), bind![project_id, endpoint, number]).await
+/// The newest refusal of a model version that is in force, in whichever release and at whichever endpoint.
+pub async fn find_refusal(conn: &mut Conn, project_id: ProjectId, number: i64) -> Result<Option<Refusal>> {
+    conn.optional(sql!("releases/find_refusal"), bind![project_id, number]).await
+}
+
+/// Lifts every refusal of a model version; returns how many were in force.
+pub async fn lift_refusals(
+    tx: &mut Tx,
+    (project_id, number): (ProjectId, i64),
+    by: &str,
+    reason: &str,
+    at_ms: i64,
+) -> Result<u64> {
+    tx.execute(sql!("releases/lift_refusals"), bind![project_id, number, by, reason, at_ms]).await
 }

@@ -12,8 +12,8 @@ use perennial_core::entity::{
     StepOutputKind, TokenKind, WorkKind,
 };
 use perennial_core::id::{
-    AlertId, ApprovalId, AttemptsId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, JobId, LoadId, ModelId,
-    PipelineRunId, PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
+    AlertId, ApprovalId, ApprovalRequestId, AttemptsId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, JobId, LoadId,
+    ModelId, PipelineRunId, PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
 };
 use perennial_core::ledger::Chain;
 use perennial_core::lineage::NodeKind;
@@ -23,8 +23,8 @@ use perennial_core::port::data::{Mode, Severity};
 use perennial_core::rule::Verdict;
 use perennial_core::schema::Schema;
 use perennial_core::state::{
-    AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus,
-    SegmentState, StepRunState,
+    AlertState, ApprovalRequestState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState,
+    RunStatus, SegmentState, StepRunState,
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
@@ -219,10 +219,10 @@ macro_rules! text_column {
 }
 
 text_column! {
-    RunSum, Verdict, AlertId, ApprovalId, AttemptsId, DatasetId, DecisionId, EvidenceId, GrantId, JobId, LoadId, ModelId, PipelineRunId,
-    PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
+    RunSum, Verdict, AlertId, ApprovalId, ApprovalRequestId, AttemptsId, DatasetId, DecisionId, EvidenceId, GrantId, JobId, LoadId, ModelId,
+    PipelineRunId, PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
     DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
-    AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
+    AlertState, ApprovalRequestState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
     StepRunState, Chain,
     AlertSubject, ChangeCause, DatasetKind, DatasetVersionOrigin, GrantOrigin, GrantScopeKind, JobClock, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
     PrincipalKind, PromotionKind, StepOutputKind, TokenKind, WorkKind,
@@ -317,7 +317,7 @@ macro_rules! json_column {
     )*};
 }
 
-json_column!(Json, Schema, Vec<String>, Cause, DatasetVersion, DecisionBody, PipelineOptions);
+json_column!(Json, Schema, Vec<String>, Vec<Role>, Cause, DatasetVersion, DecisionBody, PipelineOptions);
 
 /// The JSON text of a value whose serialisation cannot fail: string keys and plain values only.
 pub(crate) fn json_text(value: &impl serde::Serialize) -> String {

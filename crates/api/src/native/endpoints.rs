@@ -7,10 +7,11 @@ use perennial_core::permission::Permission;
 use perennial_http::extract::{Path, ProjectCaller};
 use perennial_http::{Access, HttpError};
 use perennial_release::deployments;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::{Done, Items, at};
+use crate::extract::Body;
 use crate::routes::JsonRoutes;
 use crate::state::ApiState;
 
@@ -118,16 +119,27 @@ async fn get(
     Ok(Json(state.app.endpoints.get(&caller, &project, &name).await?.into()))
 }
 
+/// A rollback.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Rollback {
+    /// Why; the ledger keeps it.
+    reason: Option<String>,
+}
+
 /// Rolls an endpoint back
 ///
-/// Ends a canary under way, else puts the champion before this one back. Needs no gate.
-#[utoipa::path(post, path = "/api/v1/projects/{project}/endpoints/{name}/rollback", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Done)))]
+/// Ends a canary under way, else puts the champion before this one back. Needs no gate. The version that is taken back is
+/// refused until a person releases it again with a reason.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/endpoints/{name}/rollback", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), request_body = Rollback, responses((status = 200, body = Done)))]
 async fn rollback(
     State(state): State<ApiState>,
     ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, EndpointName)>,
+    Body(body): Body<Rollback>,
 ) -> Result<Json<Done>, HttpError> {
-    Ok(Json(Done { message: state.app.endpoints.rollback(&caller, &project, &name).await? }))
+    let message = state.app.endpoints.rollback(&caller, &project, &name, body.reason.as_deref()).await?;
+    Ok(Json(Done { message }))
 }
 
 /// Loads predictions

@@ -59,6 +59,8 @@ enum Kind {
 struct RunOptions {
     /// Only these steps and what they wait for; all when empty.
     steps: Vec<String>,
+    /// Why a version that was rolled back or rejected is released again; only for `release`.
+    again: Option<String>,
 }
 
 /// A pipeline run.
@@ -168,7 +170,7 @@ impl From<PipelineRun> for Run {
             kind: run.kind.as_str(),
             state: run.state.as_str(),
             cause: run.cause.to_json(),
-            options: json!({ "steps": run.options.steps }),
+            options: json!(run.options),
             file_digest: run.file_digest,
             message: run.message,
             wall_at: at(run.wall_ms),
@@ -218,7 +220,7 @@ async fn create(
         Kind::Run => PipelineKind::Run,
         Kind::Release => PipelineKind::Release,
     };
-    let options = PipelineOptions { steps: names(&body.options.steps)? };
+    let options = PipelineOptions { steps: names(&body.options.steps)?, again: body.options.again };
     let cause = Cause::Person { by: caller.principal.name.clone(), note: body.cause };
     let run = pipelines::request(&caller, &project, kind, cause, &options).await?;
     let started = run.clone();

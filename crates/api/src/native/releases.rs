@@ -1,13 +1,14 @@
 //! Releases, decisions, evidence, promotions.
 
 use axum::Json;
+use axum::extract::State;
 use perennial_core::id::{DecisionId, EvidenceId};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, Role};
 use perennial_core::port::prediction::TrafficRole;
-use perennial_http::extract::{Path, ProjectCaller, Query};
+use perennial_http::extract::{CurrentCaller, Path, ProjectCaller, Query};
 use perennial_http::{Access, HttpError};
-use perennial_release::releases;
+use perennial_release::{approvals, releases};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 use super::wire::{Done, Items, PageQuery, at, verdict};
 use crate::extract::Body;
 use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
 pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let read = Access::Project(Permission::Read);
@@ -22,6 +24,8 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_list, _, _>(read, list)
         .operation::<__path_get, _, _>(read, get)
         .operation::<__path_approve, _, _>(Access::Project(Permission::Approve), approve)
+        .operation::<__path_reject, _, _>(Access::Project(Permission::Approve), reject)
+        .operation::<__path_list_approvals, _, _>(Access::Authenticated, list_approvals)
         .operation::<__path_list_decisions, _, _>(read, list_decisions)
         .operation::<__path_get_decision, _, _>(read, get_decision)
         .operation::<__path_get_evidence, _, _>(read, get_evidence)
@@ -179,6 +183,54 @@ struct ReleaseDetails {
     approvals: Vec<Approval>,
     /// Newest first.
     promotions: Vec<Promotion>,
+    /// The newest request for its approval; absent when none was needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_request: Option<ApprovalRequest>,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+/// A request for the approval of a release.
+#[derive(Serialize, ToSchema)]
+struct ApprovalRequest {
+    id: String,
+    /// The roles that must approve.
+    roles: Vec<&'static str>,
+    /// `waiting`, `approved`, `released`, `failed`, `rejected` or `replaced`.
+    state: &'static str,
+    requested_by: String,
+    /// Who gave the last approval, or rejected the release.
+    closed_by: Option<String>,
+    /// Why it was rejected, replaced or failed; of a released one, what the release did.
+    reason: Option<String>,
+    wall_at: String,
+    project_at: String,
+}
+
+impl From<releases::ApprovalRequest> for ApprovalRequest {
+    fn from(request: releases::ApprovalRequest) -> Self {
+        Self {
+            id: request.id.to_string(),
+            roles: request.roles.into_iter().map(Role::as_str).collect(),
+            state: request.state.as_str(),
+            requested_by: request.requested_by,
+            closed_by: request.closed_by,
+            reason: request.reason,
+            wall_at: at(request.wall_ms),
+            project_at: at(request.project_ms),
+        }
+    }
+}
+
+/// How far a release came.
+#[derive(Serialize, ToSchema)]
+struct Outcome {
+    /// Whether its version is the champion at every endpoint.
+    released: bool,
+    /// What it waits for: `approval:<role>`, `canary:<endpoint>`, or `release` while an approved one continues.
+    waiting_for: Vec<String>,
+    /// Why it is not released and waits for nothing.
+    reasons: Vec<String>,
 }
 
 /// Lists releases, newest first
@@ -212,6 +264,12 @@ async fn get(
         decisions: found.decisions.into_iter().map(Into::into).collect(),
         approvals: found.approvals.into_iter().map(Into::into).collect(),
         promotions: found.promotions.into_iter().map(Into::into).collect(),
+        approval_request: found.request.map(Into::into),
+        outcome: Outcome {
+            released: found.outcome.released,
+            waiting_for: found.outcome.waiting_for,
+            reasons: found.outcome.reasons,
+        },
     }))
 }
 
@@ -225,20 +283,85 @@ struct Approve {
 }
 
 /// Approves a release
+///
+/// The last approval that is needed continues the release: it becomes canary or champion without another request.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/releases/{digest}/approve", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), request_body = Approve, responses((status = 200, body = Done)))]
 async fn approve(
+    State(state): State<ApiState>,
     ProjectCaller { caller, project }: ProjectCaller,
     Path((_, digest)): Path<(ProjectName, String)>,
     Body(body): Body<Approve>,
 ) -> Result<Json<Done>, HttpError> {
     let role = body.role.as_deref().map(str::parse::<Role>).transpose()?;
-    let approval = releases::approve(&caller, &project, &digest, role, body.note).await?;
-    let message = format!(
-        "release {} is approved as {}; `perennial release` continues it",
-        &approval.release_digest[..12],
-        approval.role.as_str()
-    );
+    let message = state.app.endpoints.approve(&caller, &project, &digest, role, body.note).await?;
     Ok(Json(Done { message }))
+}
+
+/// A rejection.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Reject {
+    /// Why; the ledger keeps it.
+    reason: String,
+}
+
+/// Rejects a release that waits for approvals
+///
+/// It is refused until a person releases it again with a reason.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/releases/{digest}/reject", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), request_body = Reject, responses((status = 200, body = Done)))]
+async fn reject(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Path((_, digest)): Path<(ProjectName, String)>,
+    Body(body): Body<Reject>,
+) -> Result<Json<Done>, HttpError> {
+    let message = approvals::reject(&caller, &project, &digest, &body.reason).await?;
+    Ok(Json(Done { message }))
+}
+
+/// A release that waits for approvals.
+#[derive(Serialize, ToSchema)]
+struct WaitingRelease {
+    project: String,
+    release: String,
+    /// The model version's number.
+    number: i64,
+    /// The roles that must approve.
+    roles: Vec<&'static str>,
+    /// Of these, the roles that have not approved yet.
+    missing: Vec<&'static str>,
+    /// Whether the caller may give one of the missing approvals.
+    is_for_caller: bool,
+    requested_by: String,
+    cause: Value,
+    wall_at: String,
+    project_at: String,
+}
+
+/// Lists the releases that wait for approvals, oldest first
+///
+/// Of every project that the caller may read.
+#[utoipa::path(get, path = "/api/v1/approvals", tag = "releases", responses((status = 200, body = Items<WaitingRelease>)))]
+async fn list_approvals(
+    State(state): State<ApiState>,
+    CurrentCaller { caller }: CurrentCaller,
+) -> Result<Json<Items<WaitingRelease>>, HttpError> {
+    let mut items = Vec::new();
+    for waiting in approvals::list_waiting(&caller).await? {
+        let request = waiting.request;
+        items.push(WaitingRelease {
+            project: state.app.projects.get(request.project_id).await?.name.to_string(),
+            release: request.release_digest,
+            number: request.number,
+            roles: request.roles.into_iter().map(Role::as_str).collect(),
+            missing: waiting.missing.into_iter().map(Role::as_str).collect(),
+            is_for_caller: waiting.is_for_caller,
+            requested_by: request.requested_by,
+            cause: request.cause.to_json(),
+            wall_at: at(request.wall_ms),
+            project_at: at(request.project_ms),
+        });
+    }
+    Ok(Json(Items::all(items)))
 }
 
 /// Lists decisions, newest first

@@ -110,3 +110,22 @@ fn every_command_with_arguments_has_valid_examples() {
         }
     }
 }
+
+#[test]
+fn the_exit_status_of_every_command_is_documented() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/exit-status.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let documented: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let all = paths_and_commands(&Arguments::command(), &["perennial"]);
+    let executed = all.iter().filter(|(_, command)| !command.is_subcommand_required_set());
+    let missing: Vec<&str> = executed
+        .map(|(name, _)| name.trim_start_matches("perennial "))
+        .filter(|name| !documented.contains(name))
+        .collect();
+    assert!(missing.is_empty(), "docs/reference/exit-status.md has no row for {missing:?}");
+    let exists = |command: &&str| all.iter().any(|(name, _)| name.trim_start_matches("perennial ") == *command);
+    let (_, table) = page.split_once("## Each command").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.filter(|row| !exists(row)).collect::<Vec<_>>(), Vec::<&str>::new(), "rows without a command");
+}

@@ -120,6 +120,38 @@ fn hide_promoted_canary(endpoint: &mut Value) {
     }
 }
 
+/// Shows the releases that wait for approvals.
+pub(super) fn approvals(answer: &Value, json: bool) -> Result<ExitCode> {
+    if json {
+        say!("{answer}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut waiting = items(answer);
+    for release in &mut waiting {
+        let roles = items(&release["missing"]).iter().map(cell).collect::<Vec<_>>().join(", ");
+        release["missing"] = roles.into();
+        release["is_for_caller"] = if release["is_for_caller"] == json!(true) { "yes" } else { "no" }.into();
+    }
+    let columns = [
+        ("project", "project"),
+        ("release", "release"),
+        ("version", "number"),
+        ("needs role", "missing"),
+        ("yours", "is_for_caller"),
+        ("requested by", "requested_by"),
+        ("since", "wall_at"),
+    ];
+    if waiting.is_empty() {
+        say!("no release waits for an approval");
+    } else {
+        say!("{}", shown(&waiting, &columns, &TimeZone::UTC));
+        note!(
+            "`perennial releases show DIGEST` shows what was decided; `perennial releases approve DIGEST` approves it"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Shows the tokens that are not revoked.
 pub(super) fn tokens(answer: &Value, json: bool) -> Result<ExitCode> {
     let mut principals = items(answer);

@@ -8,11 +8,12 @@ use perennial_core::ErrorCode;
 use perennial_server::Resume;
 use serde_json::{Value, json};
 
+use super::outcome::Outcome;
 use super::{done, lists, submitted, upload, wait};
 use crate::args::Release;
 use crate::client::Client;
 use crate::connection::Connection;
-use crate::follow::follow_on;
+use crate::follow::{Form, follow_on};
 use crate::output::{note, say, table, user_error};
 
 /// The end of the message about interrupted pipeline runs.
@@ -26,7 +27,8 @@ pub(super) async fn run(connection: &Connection, folder: &Path, steps: &[String]
         let interrupted = connection.interrupted();
         note!("interrupted releases: {interrupted}; `perennial release` and `perennial up` {RESUME_OR_CANCEL}");
     }
-    execute((connection, folder), &project, "run", json!({ "steps": steps }), json).await
+    let run = execute((connection, folder), &project, "run", json!({ "steps": steps }), json).await?;
+    Ok(show("run", run, json).exit())
 }
 
 /// `perennial release`.
@@ -38,56 +40,59 @@ pub(super) async fn release(connection: &Connection, folder: &Path, options: &Re
     // Interrupted releases must be resumed with the present project file.
     let project = submitted(connection, folder).await?;
     connection.resume(Resume::All).await;
-    let client = &connection.client;
-    let before = if options.wait { wait::endpoints(client, &project).await? } else { Vec::new() };
-    let code = execute((connection, folder), &project, "release", json!({}), json).await?;
-    if code == ExitCode::SUCCESS && !connection.is_persistent {
+    let requested = json!({ "again": options.again });
+    let mut run = execute((connection, folder), &project, "release", requested, json).await?;
+    if options.wait && Outcome::of("release", &run) == Outcome::Waiting {
+        wait::follow(&connection.client, &project, &mut run).await?;
+    }
+    let outcome = show("release", run, json);
+    if matches!(outcome, Outcome::Released | Outcome::Waiting) && !connection.is_persistent {
         note!("no server is running: `perennial up` serves the released model, monitors and retrains");
     }
-    if options.wait && code == ExitCode::SUCCESS {
-        wait::follow(client, &project, &before).await?;
-    }
-    Ok(code)
+    Ok(outcome.exit())
 }
 
-/// Starts a pipeline run and follows it. The exit status is 1 if it failed or was cancelled, and for a `run` also if
-/// a load is held, because then not everything is up to date. A release uses the data that is available.
+/// Starts a pipeline run and follows it to its end.
 async fn execute(
     (connection, folder): (&Connection, &Path),
     project: &str,
     kind: &str,
     options: Value,
     json: bool,
-) -> Result<ExitCode> {
+) -> Result<Value> {
     let created = connection
         .client
         .post(&format!("/api/v1/projects/{project}/pipeline-runs"), &json!({ "kind": kind, "options": options }))
         .await?;
     let id = created.get("id").and_then(Value::as_str).context("the server did not name the pipeline run")?;
-    if !json {
-        note!("pipeline run {id}");
-    }
-    let run = follow_on(connection, folder, project, (id, kind), json).await?;
-    let state = run.get("state").and_then(Value::as_str).unwrap_or_default();
-    let message = run.get("message").and_then(Value::as_str).unwrap_or_default();
+    note!("pipeline run {id}");
+    follow_on(connection, folder, project, (id, kind), Form::of(json)).await
+}
+
+/// Shows how a pipeline run ended: what is done or waited for on standard output, an error on standard error.
+fn show(kind: &str, mut run: Value, json: bool) -> Outcome {
+    let outcome = Outcome::of(kind, &run);
+    run["outcome"] = outcome.as_str().into();
     if json {
         say!("{run}");
-    } else if state == "failed" {
-        note!("error: {message}");
-    } else if state == "cancelled" {
-        note!("error: {message}; finished steps keep their results");
-    } else if state == "nothing-to-do" {
-        say!("nothing to do{}", if message.is_empty() { String::new() } else { format!(": {message}") });
-    } else if message.is_empty() {
-        say!("{state}");
-    } else {
-        say!("{message}");
+        return outcome;
     }
-    if let Some(hint) = run["hint"].as_str().filter(|_| !json) {
+    let message = run["message"].as_str().filter(|message| !message.is_empty());
+    let state = run["state"].as_str().unwrap_or_default();
+    match (outcome, message) {
+        (Outcome::Failed | Outcome::Refused, message) => note!("error: {}", message.unwrap_or(state)),
+        (Outcome::Cancelled, message) => {
+            note!("error: {}; finished steps keep their results", message.unwrap_or(state));
+        }
+        (Outcome::NothingToDo, Some(message)) => say!("nothing to do: {message}"),
+        (Outcome::NothingToDo, None) => say!("nothing to do"),
+        (Outcome::Waiting, Some(message)) => say!("waiting: {message}"),
+        (_, message) => say!("{}", message.unwrap_or(state)),
+    }
+    if let Some(hint) = run["hint"].as_str() {
         note!("  hint: {hint}");
     }
-    let is_held = kind == "run" && run["held"].as_u64().is_some_and(|held| held > 0);
-    Ok(ExitCode::from(u8::from(matches!(state, "failed" | "cancelled") || is_held)))
+    outcome
 }
 
 /// Cancels a pipeline run: the named one, else the only one that has not ended.

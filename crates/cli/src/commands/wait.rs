@@ -1,4 +1,4 @@
-//! `perennial release --wait`: waits for the end of the canary.
+//! `perennial release --wait`: waits for the approvals of a release, then for the end of its canary.
 
 use std::time::Duration;
 
@@ -8,42 +8,33 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::lists::items;
+use super::outcome::Outcome;
 use crate::client::Client;
 use crate::output::note;
 
-#[cfg(test)]
-mod tests;
-
-/// The time between two requests for the state of the canary.
+/// The time between two requests for the state of the release.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The present endpoints of a project.
-pub(super) async fn endpoints(client: &Client, project: &str) -> Result<Vec<Value>> {
-    Ok(items(&client.get(&format!("/api/v1/projects/{project}/endpoints")).await?))
-}
-
-/// Waits until no canary is active.
+/// Waits until the release of `run` waits for nothing more, and writes into `run` how far it came.
 ///
 /// # Errors
-/// `wrong-state` if a canary that ended after `before` was not promoted, and after Ctrl-C.
-pub(super) async fn follow(client: &Client, project: &str, before: &[Value]) -> Result<()> {
+/// `wrong-state` after Ctrl-C.
+pub(super) async fn follow(client: &Client, project: &str, run: &mut Value) -> Result<()> {
+    let base = format!("/api/v1/projects/{project}");
+    let digest = run["digest"].as_str().unwrap_or_default().to_owned();
     let mut shown: Vec<String> = Vec::new();
-    let mut is_waiting = false;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    note!("waiting for the end of the release; Ctrl-C stops waiting and changes nothing");
     loop {
-        let now = endpoints(client, project).await?;
-        if !now.iter().any(has_active_canary) {
-            return Ok(check_promoted(before, &now)?);
+        let release = client.get(&format!("{base}/releases/{digest}")).await?;
+        for field in ["released", "waiting_for", "reasons"] {
+            run[field] = release[field].clone();
         }
-        if !is_waiting {
-            note!("waiting for the end of the canary; Ctrl-C stops waiting and leaves the canary active");
-            is_waiting = true;
+        if Outcome::of("release", run) != Outcome::Waiting {
+            run["message"] = last_message(run).into();
+            return Ok(());
         }
-        let lines: Vec<String> = now
-            .iter()
-            .filter_map(|endpoint| Some((endpoint["name"].as_str()?, endpoint["canary_waits_for"].as_str()?)))
-            .map(|(name, condition)| format!("• the canary at `{name}` waits for: {condition}"))
-            .collect();
+        let lines = conditions(&release, &items(&client.get(&format!("{base}/endpoints")).await?));
         // A line that differs only in its numbers is not shown again.
         let without_digits = |line: &String| line.replace(|c: char| c.is_ascii_digit(), "");
         let known: Vec<String> = shown.iter().map(without_digits).collect();
@@ -52,34 +43,33 @@ pub(super) async fn follow(client: &Client, project: &str, before: &[Value]) -> 
         tokio::select! {
             () = tokio::time::sleep(POLL_INTERVAL) => {}
             _ = interrupt.recv() => {
-                return Err(Error::new(ErrorCode::WrongState, "stopped waiting; the canary is still active").into());
+                return Err(Error::new(ErrorCode::WrongState, "stopped waiting; the release still waits").into());
             }
         }
     }
 }
 
-fn has_active_canary(endpoint: &Value) -> bool {
-    matches!(endpoint["canary_state"].as_str(), Some("running" | "waiting"))
+/// What the release waits for, a line each.
+fn conditions(release: &Value, endpoints: &[Value]) -> Vec<String> {
+    let awaited = items(&release["waiting_for"]);
+    let lines = awaited.iter().filter_map(Value::as_str).map(|awaited| match awaited.split_once(':') {
+        Some(("approval", role)) => format!("• waits for approval from role {role}"),
+        Some(("canary", name)) => {
+            let endpoint = endpoints.iter().find(|endpoint| endpoint["name"] == name);
+            let condition = endpoint.and_then(|endpoint| endpoint["canary_waits_for"].as_str());
+            format!("• the canary at `{name}` waits for: {}", condition.unwrap_or("its next evaluation"))
+        }
+        _ => "• is approved and continues".to_owned(),
+    });
+    lines.collect()
 }
 
-/// Fails if a canary ended after `before` without a promotion.
-fn check_promoted(before: &[Value], now: &[Value]) -> Result<(), Error> {
-    let is_known = |endpoint: &Value| {
-        let same = |known: &&Value| ["name", "canary_started_at"].iter().all(|field| known[field] == endpoint[field]);
-        before.iter().find(same).is_some_and(|known| !has_active_canary(known))
-    };
-    let ended = now.iter().filter(|endpoint| endpoint["canary_state"].is_string() && !is_known(endpoint));
-    for endpoint in ended {
-        let (name, state) = (endpoint["name"].as_str().unwrap_or_default(), endpoint["canary_state"].as_str());
-        match state.unwrap_or_default() {
-            "promoted" => note!("version {} is the champion at `{name}`", endpoint["champion_number"]),
-            state => {
-                let message = format!("the canary of version {} at `{name}` is {state}", endpoint["canary_number"]);
-                return Err(Error::new(ErrorCode::WrongState, message).with_hint(
-                    "`perennial releases show DIGEST` shows the reason; `perennial releases` lists the digests",
-                ));
-            }
-        }
+/// How the release ended, in one line.
+fn last_message(run: &Value) -> String {
+    let version = &run["version"];
+    if run["released"] == true {
+        return format!("version {version} is the champion");
     }
-    Ok(())
+    let reasons: Vec<String> = items(&run["reasons"]).iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    if reasons.is_empty() { format!("version {version} is not released") } else { reasons.join("; ") }
 }

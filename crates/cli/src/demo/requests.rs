@@ -26,7 +26,7 @@ pub(crate) async fn of_month(client: &Client, project: &str, month: i8) -> Resul
         )
         .await?;
     let id = made.get("id").and_then(Value::as_str).context("the server did not name the pipeline run")?;
-    crate::follow::follow(client, project, id, true).await?;
+    crate::follow::follow(client, project, id, crate::follow::Form::Hidden).await?;
     let mut flights: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
     let (mut from, end) = (month_start(month), month_start(month + 1));
     while from < end {

@@ -1,4 +1,4 @@
-//! Progress of a pipeline run: spinners on a terminal, plain lines elsewhere.
+//! Progress of a pipeline run: spinners on a terminal, plain lines elsewhere, JSON lines for programs.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use crate::output::{note, thousands};
+use crate::output::{note, thousands, write_event};
 
 /// Shows the events of one pipeline run.
 pub(super) struct Progress {
@@ -17,14 +17,32 @@ pub(super) struct Progress {
     hints: Vec<String>,
     /// The spinner of each load and step that runs.
     running: HashMap<String, ProgressBar>,
-    quiet: bool,
+    form: Form,
+}
+
+/// The form in which progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Lines for people.
+    Text,
+    /// Every event as a JSON line on standard error.
+    Json,
+    /// Nothing.
+    Hidden,
+}
+
+impl Form {
+    /// JSON lines for a command with `--json`.
+    pub(crate) fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
 }
 
 impl Progress {
-    /// With `quiet`, nothing is shown.
-    pub(super) fn new(quiet: bool) -> Self {
-        let bars = (!quiet && std::io::stderr().is_terminal()).then(MultiProgress::new);
-        Self { bars, hints: Vec::new(), running: HashMap::new(), quiet }
+    /// Shows progress in a form.
+    pub(super) fn new(form: Form) -> Self {
+        let bars = (form == Form::Text && std::io::stderr().is_terminal()).then(MultiProgress::new);
+        Self { bars, hints: Vec::new(), running: HashMap::new(), form }
     }
 
     /// Whether the hint was shown with a failed step.
@@ -34,7 +52,7 @@ impl Progress {
 
     /// Shows one line.
     pub(super) fn line(&self, text: &str) {
-        if self.quiet {
+        if self.form == Form::Hidden {
             return;
         }
         match &self.bars {
@@ -74,6 +92,14 @@ impl Progress {
 
     /// Shows one event.
     pub(super) fn show(&mut self, body: &Value) {
+        match self.form {
+            Form::Text => self.show_text(body),
+            Form::Json => write_event(body),
+            Form::Hidden => {}
+        }
+    }
+
+    fn show_text(&mut self, body: &Value) {
         let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |name: &str| body.get(name).and_then(Value::as_u64).unwrap_or_default();
         // The path of a load of several files has one line per file.

@@ -14,6 +14,7 @@ mod declared;
 mod demo;
 mod drifting;
 mod embedded_server;
+mod exits;
 mod held;
 mod ledger;
 mod lifecycle;

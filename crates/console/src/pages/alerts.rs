@@ -40,6 +40,7 @@ impl Page {
             AlertSubject::Load(_) | AlertSubject::Segment { .. } => self.layout.to("datasets"),
             AlertSubject::Endpoint(_) => self.layout.to("endpoints"),
             AlertSubject::Job(_) | AlertSubject::Work(_) => self.layout.to("alerts"),
+            AlertSubject::Release(digest) => self.layout.item("releases", digest),
         }
     }
 }

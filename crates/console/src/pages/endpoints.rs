@@ -2,15 +2,16 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use perennial_core::Result;
 use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::state::CanaryState;
+use perennial_core::{Error, ErrorCode, Result};
 use perennial_release::deployments::{EndpointState, LiveVersion};
 use perennial_release::releases::{self, Promotion};
 
 use crate::badge::StatusBadge;
 use crate::layout::Layout;
+use crate::pages::release::words;
 use crate::request::PageRequest;
 use crate::routing::page;
 use crate::{ROWS_MAX, format, paths};
@@ -68,9 +69,13 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     page(&Page { endpoints: rows.collect(), layout: Layout::new(&request, "endpoints", "Endpoints").await? })
 }
 
-/// One call back.
+/// Rolls an endpoint back. The form asks for a reason.
 pub(crate) async fn rollback(request: PageRequest) -> Result<Response> {
     let name: EndpointName = request.param("name", "endpoint")?;
-    request.app().endpoints.rollback(&request.caller()?, request.project()?, &name).await?;
+    let reason = words(&request, "reason").filter(|reason| !reason.is_empty()).ok_or_else(|| {
+        Error::new(ErrorCode::InvalidArgument, "a rollback needs a reason")
+            .with_hint("say in a few words why; the ledger keeps it")
+    })?;
+    request.app().endpoints.rollback(&request.caller()?, request.project()?, &name, Some(&reason)).await?;
     Ok(Redirect::to(&paths::section(&request.project()?.name, "endpoints")).into_response())
 }

@@ -48,6 +48,7 @@ pub(crate) fn all(pages: Pages) -> Pages {
         .get("/p/{project}/releases", READ, releases::show)
         .get("/p/{project}/releases/{digest}", READ, release::show)
         .post("/p/{project}/releases/{digest}/approve", Project(Permission::Approve), release::approve)
+        .post("/p/{project}/releases/{digest}/reject", Project(Permission::Approve), release::reject)
         .get("/p/{project}/endpoints", READ, endpoints::show)
         .post("/p/{project}/endpoints/{name}/rollback", Project(Permission::Approve), endpoints::rollback)
         .get("/p/{project}/monitors", READ, monitors::show)

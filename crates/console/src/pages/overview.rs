@@ -8,7 +8,7 @@ use perennial_core::Result;
 use perennial_core::cause::Cause;
 use perennial_core::entity::AlertSubject;
 use perennial_core::rule::Verdict;
-use perennial_core::state::{AlertState, LoadState};
+use perennial_core::state::{AlertState, ApprovalRequestState, LoadState};
 use perennial_execution::pipeline_runs::{self, PipelineRun, StepRun};
 use perennial_ingest::datasets::{self, CheckResult, Load, LoadOrigin};
 use perennial_kernel::Caller;
@@ -82,7 +82,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     stages.push(step(&layout, &facts, project, "Prepare", false));
     stages.push(step(&layout, &facts, project, "Train", true));
     stages.push(test(&layout, &caller, project).await?);
-    stages.push(release(&layout, &caller, project).await?);
+    stages.push(release(&layout, &caller, project, &facts).await?);
     stages.push(serve(&layout, &request.app().endpoints, &caller, project).await?);
     stages.push(watch(&layout, &caller, project, &facts).await?);
     stages.push(retrain(&layout, project, &facts));
@@ -214,7 +214,7 @@ async fn test(layout: &Layout, caller: &Caller, project: &ProjectState) -> Resul
     Ok(Stage { name: "Test", href, badge, fact, at_ms, alerts: Vec::new() })
 }
 
-async fn release(layout: &Layout, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+async fn release(layout: &Layout, caller: &Caller, project: &ProjectState, facts: &ProjectFacts) -> Result<Stage> {
     let newest = releases::list_promotions(caller, project, None, 1).await?.items.into_iter().next();
     let (badge, fact, at_ms) = match newest {
         Some(promotion) => {
@@ -228,7 +228,9 @@ async fn release(layout: &Layout, caller: &Caller, project: &ProjectState) -> Re
         }
         None => (StatusBadge::NONE, "nothing was released yet".to_owned(), None),
     };
-    Ok(Stage { name: "Release", href: layout.to("releases"), badge, fact, at_ms, alerts: Vec::new() })
+    let alerts = facts.alerts(|subject| matches!(subject, AlertSubject::Release(_)));
+    let badge = if alerts.is_empty() { badge } else { StatusBadge::from(ApprovalRequestState::Waiting) };
+    Ok(Stage { name: "Release", href: layout.to("releases"), badge, fact, at_ms, alerts })
 }
 
 async fn serve(layout: &Layout, endpoints: &Arc<Endpoints>, caller: &Caller, project: &ProjectState) -> Result<Stage> {

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use perennial_core::Result;
+use perennial_release::approvals;
 
 use crate::layout::Layout;
 use crate::paths;
@@ -21,11 +22,14 @@ struct Listed {
     href: String,
     goal: String,
     is_stepped: bool,
+    /// Releases that wait for an approval which the caller may give.
+    waiting: usize,
 }
 
 /// The list, or the only project.
 pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let mut listed = Vec::new();
+    let waiting = approvals::list_waiting(&request.caller()?).await?;
     for kept in request.app().projects.list(&request.caller()?).await? {
         let state = request.app().projects.get(kept.id).await?;
         let goal = state.find_submission().map(|submission| submission.project.project.goal.clone());
@@ -39,6 +43,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
             href,
             goal: goal.unwrap_or_default(),
             is_stepped: state.clock.stepped_ms().is_some(),
+            waiting: waiting.iter().filter(|one| one.is_for_caller && one.request.project_id == kept.id).count(),
         });
     }
     if let [only] = listed.as_slice() {

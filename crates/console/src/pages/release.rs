@@ -1,10 +1,11 @@
-//! A release: what it binds, what was decided about it, who said yes.
+//! A release: what it binds, what was decided about it, who approved or rejected it.
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use perennial_core::Result;
-use perennial_core::rule::Verdict;
-use perennial_release::releases::{self, Decision, ReleaseDetails};
+use perennial_core::state::ApprovalRequestState;
+use perennial_release::approvals;
+use perennial_release::releases::{self, ApprovalRequest, Decision, ReleaseDetails};
 use serde_json::Value;
 
 use crate::badge::StatusBadge;
@@ -22,8 +23,6 @@ struct Page {
     layout: Layout,
     details: ReleaseDetails,
     parts: Vec<(String, String)>,
-    /// Roles whose approval the project file requires.
-    required: Vec<String>,
 }
 
 impl Page {
@@ -31,11 +30,26 @@ impl Page {
         decision.verdict.into()
     }
 
-    /// Whether an approval is still needed: the release passed, and no principal in this role approved it.
-    fn needs_approval(&self) -> bool {
-        let passed = self.details.decisions.first().is_some_and(|decision| decision.verdict == Verdict::Pass);
-        let given = |role: &String| self.details.approvals.iter().any(|(approval, _)| approval.role.as_str() == role);
-        passed && !self.required.iter().all(given)
+    /// The request that waits for approvals.
+    fn waiting(&self) -> Option<&ApprovalRequest> {
+        self.details.request.as_ref().filter(|request| request.state == ApprovalRequestState::Waiting)
+    }
+
+    /// The request that was rejected, replaced or failed.
+    fn closed(&self) -> Option<&ApprovalRequest> {
+        use ApprovalRequestState::{Failed, Rejected, Replaced};
+        self.details.request.as_ref().filter(|request| matches!(request.state, Rejected | Replaced | Failed))
+    }
+
+    fn request_state(request: &ApprovalRequest) -> StatusBadge {
+        request.state.into()
+    }
+
+    /// The roles that have not approved the waiting request.
+    fn missing(&self, request: &ApprovalRequest) -> String {
+        let given: Vec<_> = self.details.approvals.iter().map(|(approval, _)| approval.clone()).collect();
+        let given: Vec<_> = given.into_iter().filter(|approval| approval.request_id == Some(request.id)).collect();
+        request.missing(&given).iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -43,28 +57,33 @@ impl Page {
 pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let (caller, project) = (request.caller()?, request.project()?);
     let details = releases::get(&caller, project, request.text("digest")).await?;
-    let submission = project.find_submission();
-    let release = submission.as_ref().and_then(|submission| submission.project.release.as_ref());
-    let required =
-        release.into_iter().flat_map(|release| release.approve.iter()).map(|role| role.as_str().to_owned()).collect();
     let title = format!("Release {}", format::short(&details.release.digest));
     page(&Page {
         layout: Layout::new(&request, "releases", title).await?,
         parts: parts(&details.release.body),
         details,
-        required,
     })
 }
 
-/// Approves a release.
+/// Approves a release; the last approval continues it.
 pub(crate) async fn approve(request: PageRequest) -> Result<Response> {
-    let note = request
-        .form
-        .get("note")
-        .map(|note| note.trim().chars().take(NOTE_MAX).collect::<String>())
-        .filter(|note| !note.is_empty());
-    releases::approve(&request.caller()?, request.project()?, request.text("digest"), None, note).await?;
-    Ok(Redirect::to(&paths::item(&request.project()?.name, "releases", request.text("digest"))).into_response())
+    let note = words(&request, "note").filter(|note| !note.is_empty());
+    let (caller, project, digest) = (request.caller()?, request.project()?, request.text("digest"));
+    request.app().endpoints.approve(&caller, project, digest, None, note).await?;
+    Ok(Redirect::to(&paths::item(&project.name, "releases", digest)).into_response())
+}
+
+/// Rejects a release.
+pub(crate) async fn reject(request: PageRequest) -> Result<Response> {
+    let reason = words(&request, "reason").unwrap_or_default();
+    let (caller, project, digest) = (request.caller()?, request.project()?, request.text("digest"));
+    approvals::reject(&caller, project, digest, &reason).await?;
+    Ok(Redirect::to(&paths::item(&project.name, "releases", digest)).into_response())
+}
+
+/// A field that a person wrote, cut at [`NOTE_MAX`].
+pub(super) fn words(request: &PageRequest, field: &str) -> Option<String> {
+    request.form.get(field).map(|text| text.trim().chars().take(NOTE_MAX).collect())
 }
 
 /// Everything it binds, one part a row.

@@ -180,7 +180,8 @@ async fn roles_bound_what_is_shown_and_done() {
     assert_eq!(viewer.submit(&acknowledge).await.status, StatusCode::FORBIDDEN);
     assert_eq!(viewer.submit(rollback).await.status, StatusCode::FORBIDDEN);
     let approver = world.person("eve", Role::Approver, &project).await;
-    let seen = approver.submit(rollback).await;
+    assert_eq!(approver.submit(rollback).await.status, StatusCode::BAD_REQUEST, "a rollback needs a reason");
+    let seen = approver.submit_with(rollback, "reason=slow").await;
     assert_eq!(seen.status, StatusCode::CONFLICT, "{}", seen.text);
     assert!(seen.text.contains("there is none before it"));
     // The button is there for who may press it, once there is something to go back to.

@@ -155,6 +155,11 @@ impl Browser {
 
     /// Posts with the session's token.
     pub(crate) async fn submit(&self, path: &str) -> Seen {
-        self.post(path, &format!("csrf_token={}", self.csrf)).await
+        self.submit_with(path, "").await
+    }
+
+    /// Posts fields with the session's token.
+    pub(crate) async fn submit_with(&self, path: &str, fields: &str) -> Seen {
+        self.post(path, &format!("csrf_token={}&{fields}", self.csrf)).await
     }
 }

@@ -46,6 +46,8 @@ pub enum AlertSubject {
     Job(String),
     /// Work that is held because servers died during its attempts: `work:<id>`.
     Work(AttemptsId),
+    /// A release that waits for approvals: `release:<digest>`.
+    Release(String),
 }
 
 impl fmt::Display for AlertSubject {
@@ -60,6 +62,7 @@ impl fmt::Display for AlertSubject {
             Self::Endpoint(name) => write!(f, "endpoint:{name}"),
             Self::Job(kind) => write!(f, "job:{kind}"),
             Self::Work(id) => write!(f, "work:{id}"),
+            Self::Release(digest) => write!(f, "release:{digest}"),
         }
     }
 }
@@ -70,7 +73,7 @@ impl FromStr for AlertSubject {
     fn from_str(text: &str) -> Result<Self, Error> {
         let unknown = || {
             let message = format!(
-                "unknown subject of an alert `{}`: expected `monitor:`, `window:`, `dataset:`, `load:`, `file:`, `segment:`, `endpoint:`, `job:` or `work:` and a name",
+                "unknown subject of an alert `{}`: expected `monitor:`, `window:`, `dataset:`, `load:`, `file:`, `segment:`, `endpoint:`, `job:`, `work:` or `release:` and a name",
                 text.escape_debug()
             );
             Error::new(ErrorCode::InvalidArgument, message)
@@ -89,6 +92,7 @@ impl FromStr for AlertSubject {
             ("endpoint", _) => name.parse().map(Self::Endpoint),
             ("job", _) if !name.is_empty() => Ok(Self::Job(name.to_owned())),
             ("work", _) => name.parse().map(Self::Work),
+            ("release", _) if !name.is_empty() => Ok(Self::Release(name.to_owned())),
             _ => Err(unknown()),
         }
     }

@@ -59,7 +59,7 @@ pub use principal::{PrincipalKind, PrincipalRecord};
 pub use project::{NewProject, Project, ProjectFile};
 pub use promotion::{Promotion, PromotionKind};
 pub use registered_model::{ModelAlias, RegisteredModel};
-pub use release::{Approval, Refusal, Release};
+pub use release::{Approval, ApprovalRequest, Refusal, Release, ReleaseOutcome};
 pub use run::{NewRun, Param, Run, RunBatch, RunUpdate};
 pub use run_artifact::RunArtifact;
 pub use run_data::RunData;

@@ -26,6 +26,9 @@ pub struct PipelineOptions {
     /// Execute only these steps and the steps they depend on; every step if empty.
     #[serde(default)]
     pub steps: Vec<StepName>,
+    /// Why a version that was rolled back or rejected is released again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
 }
 
 /// One execution of the pipeline.

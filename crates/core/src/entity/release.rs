@@ -1,11 +1,14 @@
-//! Releases, their approvals, and the refusals that follow a rollback.
+//! Releases, the requests for their approval, and the refusals that follow a rollback.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cause::Cause;
-use crate::id::{ApprovalId, ModelId, PrincipalId, ProjectId};
+use crate::id::{ApprovalId, ApprovalRequestId, DecisionId, ModelId, PrincipalId, ProjectId};
 use crate::name::EndpointName;
 use crate::permission::Role;
+use crate::rule::Verdict;
+use crate::state::ApprovalRequestState;
 
 /// The digest that binds model, data, code, environment and configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +38,64 @@ impl Release {
     }
 }
 
+/// A passed Decision whose release waits for approvals, and how that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApprovalRequest {
+    /// Its id.
+    pub id: ApprovalRequestId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The Decision.
+    pub decision_id: DecisionId,
+    /// The release.
+    pub release_digest: String,
+    /// The model version's number.
+    pub number: i64,
+    /// The roles that must approve.
+    pub roles: Vec<Role>,
+    /// Cause of the release.
+    pub cause: Cause,
+    /// The name of the principal whose release it is.
+    pub requested_by: String,
+    /// Its state.
+    pub state: ApprovalRequestState,
+    /// The name of the principal who gave the last approval or rejected the release.
+    pub closed_by: Option<String>,
+    /// Why it was rejected, replaced or failed; of a released one, what the release did.
+    pub reason: Option<String>,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+    /// Wall clock of the last change of its state.
+    pub closed_ms: Option<i64>,
+}
+
+impl ApprovalRequest {
+    /// The roles that have not approved yet, in the declared order.
+    pub fn missing(&self, given: &[Approval]) -> Vec<Role> {
+        let is_given = |role: &Role| given.iter().any(|approval| approval.role == *role);
+        self.roles.iter().copied().filter(|role| !is_given(role)).collect()
+    }
+}
+
+/// How far a release came. It is written into the last event of a pipeline run and into responses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseOutcome {
+    /// The verdict of the gates; `None` when the candidate is the champion already.
+    pub verdict: Option<Verdict>,
+    /// The candidate's number.
+    pub version: Option<i64>,
+    /// The release; `None` without a Decision.
+    pub digest: Option<String>,
+    /// Whether the version is the champion at every endpoint of the project.
+    pub released: bool,
+    /// What the release waits for: `approval:<role>`, `canary:<endpoint>`, or `release` while an approved one continues.
+    pub waiting_for: Vec<String>,
+    /// Why the version is not released and waits for nothing, a sentence each.
+    pub reasons: Vec<String>,
+}
+
 /// A person's consent to a release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Approval {
@@ -42,6 +103,8 @@ pub struct Approval {
     pub id: ApprovalId,
     /// The project.
     pub project_id: ProjectId,
+    /// The request that it answers; `None` for approvals of versions before requests were stored, which count no more.
+    pub request_id: Option<ApprovalRequestId>,
     /// The release.
     pub release_digest: String,
     /// The role in which consent was given.
@@ -56,7 +119,7 @@ pub struct Approval {
     pub project_ms: i64,
 }
 
-/// A release that was rolled back: triggers may not release it again.
+/// A version that was rolled back: it is not released again until a person lifts the refusal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     /// The project.

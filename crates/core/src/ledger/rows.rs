@@ -42,6 +42,7 @@ impl Approval {
     pub fn ledger_payload(&self) -> Value {
         json!({
             "release": self.release_digest, "role": self.role.as_str(), "note": self.note, "principal": self.principal_id,
+            "request": self.request_id,
         })
     }
 }

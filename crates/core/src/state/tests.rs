@@ -41,6 +41,7 @@ fn every_word_reads_back_to_its_state() {
     words_read_back(StepRunState::ALL);
     words_read_back(RunStatus::ALL);
     words_read_back(CanaryState::ALL);
+    words_read_back(ApprovalRequestState::ALL);
     words_read_back(Lifecycle::ALL);
     words_read_back(ModelVersionState::ALL);
     words_read_back(AlertState::ALL);
@@ -159,6 +160,26 @@ fn a_canary_ends_once() {
         }
     }
     assert_eq!(CanaryState::Running.transition(Await), Ok(CanaryState::Waiting));
+}
+
+#[test]
+fn a_request_for_approvals_moves_only_as_its_diagram_says() {
+    use ApprovalRequestEvent::*;
+    let ways =
+        ways(ApprovalRequestState::ALL, &[Approve, Reject, Release, Fail, Replace], ApprovalRequestState::transition);
+    assert_eq!(
+        ways,
+        [
+            "waiting Approve -> approved",
+            "waiting Reject -> rejected",
+            "waiting Replace -> replaced",
+            "approved Release -> released",
+            "approved Fail -> failed",
+            "approved Replace -> replaced",
+        ]
+    );
+    let is_open = |state: &ApprovalRequestState| state.is_open() == state.transition(Replace).is_ok();
+    assert!(ApprovalRequestState::ALL.iter().all(is_open));
 }
 
 #[test]

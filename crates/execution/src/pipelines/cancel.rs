@@ -64,7 +64,7 @@ impl Execution {
         let state = pipeline_runs::state(&by, run.id).await?;
         self.end_as(&by, run, state).await?;
         let message = Some(format!("cancelled by {}", by.principal.name));
-        Ok(RunOutcome { state: PipelineRunState::Cancelled, message, held: 0 })
+        Ok(RunOutcome { state: PipelineRunState::Cancelled, message, held: 0, release: None })
     }
 
     /// Records that a run was cancelled and notifies its followers, unless its state is not `state` any more.
@@ -75,6 +75,7 @@ impl Execution {
             message: Some(format!("cancelled by {}", caller.principal.name)),
             hint: None,
             held: 0,
+            release: None,
         };
         self.close(caller, run, ending, Some(state)).await
     }

@@ -71,7 +71,7 @@ impl Execution {
             &submission,
             PipelineKind::Run,
             Cause::person(&caller.principal.name),
-            &PipelineOptions { steps },
+            &PipelineOptions { steps, ..PipelineOptions::default() },
         )?;
         let mut context = Context::new(self, caller, project, submission, &run).await?;
         context.snapshot = Mutex::new(DatasetSnapshot::latest(&caller.kernel, project.id).await?);

@@ -1,5 +1,6 @@
 //! Events of a pipeline run. Each is stored, so that followers can read it again.
 
+use perennial_core::entity::ReleaseOutcome;
 use perennial_core::name::{DatasetName, StepName};
 use serde::{Deserialize, Serialize};
 
@@ -115,5 +116,8 @@ pub enum PipelineEvent {
         /// How many loads are held whose files are still there.
         #[serde(default)]
         held: usize,
+        /// How far the release of the candidate came; absent without a candidate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<ReleaseOutcome>,
     },
 }

@@ -1,7 +1,7 @@
 //! How a pipeline run ended.
 
 use perennial_core::Result;
-use perennial_core::entity::{Load, PipelineRun};
+use perennial_core::entity::{Load, PipelineRun, ReleaseOutcome};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
 use perennial_kernel::{Caller, access};
 use perennial_store::{pipeline_runs, step_runs};
@@ -22,6 +22,8 @@ pub struct RunOutcome {
     pub message: Option<String>,
     /// The number of held loads that the run reports.
     pub held: usize,
+    /// How far the release of its candidate came; `None` without a candidate.
+    pub release: Option<ReleaseOutcome>,
 }
 
 /// How the end of a run is recorded.
@@ -31,6 +33,7 @@ pub(super) struct Ending {
     pub(super) message: Option<String>,
     pub(super) hint: Option<String>,
     pub(super) held: usize,
+    pub(super) release: Option<ReleaseOutcome>,
 }
 
 impl Execution {
@@ -54,6 +57,7 @@ impl Execution {
                     message: finished.message.clone(),
                     hint: (finished.held > 0).then(|| hint.to_owned()),
                     held: finished.held,
+                    release: finished.release.clone(),
                 }
             }
             Err(error) => Ending {
@@ -62,6 +66,7 @@ impl Execution {
                 message: Some(error.message().to_owned()),
                 hint: error.hint().map(str::to_owned),
                 held: 0,
+                release: None,
             },
         };
         self.close(caller, run, ending, None).await?;
@@ -80,12 +85,13 @@ impl Execution {
     ) -> Result<()> {
         let sealer = tracked_sealer(caller, run).await?;
         let (id, at_ms) = (run.id, caller.kernel.services.clock.wall_ms());
-        let Ending { event, state, message, hint, held } = ending;
+        let Ending { event, state, message, hint, held, release } = ending;
         let ended = serde_json::json!(PipelineEvent::Ended {
             state: state.as_str().to_owned(),
             message: message.clone(),
             hint,
-            held
+            held,
+            release
         });
         caller
             .kernel

@@ -45,7 +45,7 @@ async fn held() -> (TestProject, PipelineRunId) {
 /// The last event of a run: its state, message, hint and number of held loads.
 async fn last(test: &TestProject, id: PipelineRunId) -> (String, String, String, usize) {
     match test.events(id).await.pop() {
-        Some(PipelineEvent::Ended { state, message, hint, held }) => {
+        Some(PipelineEvent::Ended { state, message, hint, held, .. }) => {
             (state, message.unwrap_or_default(), hint.unwrap_or_default(), held)
         }
         other => panic!("{other:?}"),

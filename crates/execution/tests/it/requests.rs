@@ -17,7 +17,7 @@ const FILE: &str = "[steps.features]\nrun = [\"print:x\"]\nenv = \"system\"\n";
 /// The error of a request for a step.
 async fn refused(file: &str, step: &str) -> (String, String) {
     let test = TestProject::start(file).await;
-    let options = PipelineOptions { steps: vec![name(step)] };
+    let options = PipelineOptions { steps: vec![name(step)], ..PipelineOptions::default() };
     let (caller, kind) = (test.test.system(), PipelineKind::Run);
     let error = pipelines::request(&caller, &test.project, kind, by_person(), &options).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::NotFound);

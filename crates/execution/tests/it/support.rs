@@ -76,7 +76,8 @@ impl TestProject {
     }
 
     async fn request_by(&self, cause: Cause, steps: &[&str]) -> PipelineRun {
-        let options = PipelineOptions { steps: steps.iter().map(|step| name(step)).collect() };
+        let options =
+            PipelineOptions { steps: steps.iter().map(|step| name(step)).collect(), ..PipelineOptions::default() };
         let caller = self.test.system();
         pipelines::request(&caller, &self.project, PipelineKind::Run, cause, &options).await.unwrap()
     }

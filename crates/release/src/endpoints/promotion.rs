@@ -98,7 +98,7 @@ pub(super) async fn store_promotions(
 impl Endpoints {
     /// Moves the alias an endpoint follows, swaps who answers at it and at every other that follows the
     /// alias, and returns when no old answer is under way. A version that cannot answer is refused, and nothing changes.
-    /// A rollback refuses the release it takes back to triggers, in the same transaction. What is recorded stands, also
+    /// A rollback refuses the version it takes back, in the same transaction. What is recorded stands, also
     /// when an endpoint could not be switched yet.
     #[expect(clippy::too_many_arguments, reason = "a promotion's record, lines in full")]
     pub(crate) async fn promote(
@@ -165,16 +165,19 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// One call back: ends a canary under way, else puts the champion before this one back. Needs no gate.
+    /// One call back: ends a canary under way, else puts the champion before this one back. Needs no gate. The version that
+    /// is taken back stays back until a person names it.
     pub async fn rollback(
         self: &Arc<Self>,
         caller: &Caller,
         project: &Arc<ProjectState>,
         name: &EndpointName,
+        reason: Option<&str>,
     ) -> Result<String> {
         caller.require(Permission::Approve, project.id)?;
         let endpoint = endpoints::get(&mut *self.kernel.store().read().await?, project.id, name).await?;
-        let cause = Cause::person(&caller.principal.name);
+        let note = reason.map(str::trim).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        let cause = Cause::Person { by: caller.principal.name.clone(), note };
         if endpoint.is_canary_live() {
             let number = endpoint.canary_number.unwrap_or_default();
             let behind = self.end_canary(caller, project, &endpoint, cause).await?;
@@ -213,13 +216,19 @@ pub(crate) async fn champion_before(kernel: &Kernel, endpoint: &Endpoint) -> Res
     Ok(known.into_iter().find(is_promotion).and_then(|promotion| promotion.from_number))
 }
 
+/// The release that made a version champion; without a record, the newest release of the version.
 async fn release_of(caller: &Caller, endpoint: &Endpoint, number: i64) -> Result<Option<String>> {
     let mut reader = caller.kernel.store().read().await?;
+    let changes = promotions::list_of_version(&mut reader, endpoint.model_id, number, PROMOTIONS_READ).await?;
+    let is_champion = |change: &&Promotion| change.to_number == Some(number) && change.kind != PromotionKind::Canary;
+    if let Some(digest) = changes.iter().filter(is_champion).find_map(|change| change.release_digest.clone()) {
+        return Ok(Some(digest));
+    }
     let newest = releases::list_of_version(&mut reader, endpoint.model_id, number, 1).await?;
     Ok(newest.into_iter().next().map(|release| release.digest))
 }
 
-/// A release that triggers may not bring to the endpoint again.
+/// A version that is not released again until a person names it.
 fn refusal(project: &ProjectState, endpoint: &Endpoint, digest: String, number: i64, cause: &Cause) -> Refusal {
     let at = project.now();
     Refusal {
@@ -234,7 +243,7 @@ fn refusal(project: &ProjectState, endpoint: &Endpoint, digest: String, number: 
 }
 
 impl Endpoints {
-    /// Ends a canary by rollback; its release is refused to triggers.
+    /// Ends a canary by rollback. Its version is refused, unless the canary ends because it is no longer declared.
     pub(crate) async fn end_canary(
         self: &Arc<Self>,
         caller: &Caller,
@@ -255,8 +264,10 @@ impl Endpoints {
             at,
         );
         promotion.from_number = endpoint.canary_number;
+        let is_refused = !matches!(cause, Cause::DeclarationGone {});
         let refusal = digest
             .zip(endpoint.canary_number)
+            .filter(|_| is_refused)
             .map(|(digest, number)| refusal(project, endpoint, digest, number, &cause));
         let (stored, cause_text) = (endpoint.clone(), caller.cause_text());
         self.as_one(project, &endpoint.name, None, move |tx| {

@@ -8,8 +8,8 @@ use perennial_execution::pipeline_runs::PipelineKind;
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel, by_person, by_trigger, toml_text};
 
 use crate::support::{
-    DAY_MS, HOUR_MS, alias, ask, ask_many, canary, count, endpoint, evaluate, promotions, release_next, released,
-    routes, row, with_canary,
+    DAY_MS, HOUR_MS, alias, ask, ask_many, canary, count, endpoint, evaluate, promotions, release_again, release_next,
+    released, routes, row, with_canary,
 };
 
 #[tokio::test]
@@ -111,14 +111,16 @@ async fn a_canary_is_rolled_back_when_its_rule_holds_before_its_duration_is_over
 }
 
 #[tokio::test]
-async fn a_canary_that_was_rolled_back_is_released_again_by_a_person_only() {
+async fn a_canary_that_was_rolled_back_is_released_again_when_a_person_names_it() {
     let trained = released(&with_canary(), 2).await;
     count(&trained, 2, 2);
     evaluate(&trained).await.unwrap();
-    let refused = "version 2 was rolled back at `delay` before: only a person may release it again";
-    assert_eq!(trained.release(by_trigger()).await, refused);
-    assert_eq!(routes(&trained, "delay"), [(Champion, 1)]);
-    let message = trained.release(by_person()).await;
+    for cause in [by_trigger(), by_person()] {
+        let refused = trained.release(cause).await;
+        assert!(refused.starts_with("version 2 was rolled back at `delay` by its rollback rule; "), "{refused}");
+        assert_eq!(routes(&trained, "delay"), [(Champion, 1)]);
+    }
+    let message = release_again(&trained, "the client was at fault").await;
     assert!(message.starts_with("version 2 is the canary at `delay`"), "{message}");
 }
 
@@ -154,7 +156,7 @@ async fn a_canary_without_a_rule_is_never_rolled_back_by_itself() {
 async fn a_rollback_ends_the_canary_and_the_champion_stays() {
     let trained = released(&with_canary(), 2).await;
     let (caller, name) = (trained.test.system(), "delay".parse().unwrap());
-    let message = trained.test.app.endpoints.rollback(&caller, &trained.project, &name).await.unwrap();
+    let message = trained.test.app.endpoints.rollback(&caller, &trained.project, &name, None).await.unwrap();
     assert_eq!(message, "the canary of version 2 at `delay` is over; version 1 answers alone");
     assert_eq!((routes(&trained, "delay"), alias(&trained).await), (vec![(Champion, 1)], Some(1)));
     assert_eq!(evaluate(&trained).await, None, "nothing is evaluated any more");
@@ -183,6 +185,30 @@ async fn the_same_candidate_leaves_its_canary_as_it_is() {
     count(&trained, 1, 0);
     trained.test.clock.advance(3 * DAY_MS - HOUR_MS);
     assert!(evaluate(&trained).await.is_some(), "its requests still count");
+}
+
+#[tokio::test]
+async fn a_release_of_the_canary_with_another_configuration_starts_a_canary_of_its_own() {
+    let trained = released(&with_canary(), 2).await;
+    count(&trained, 3, 0);
+    let first = endpoint(&trained, "delay").await.canary_release_digest.unwrap();
+    trained.test.submit(&canary("share = 0.2, for = \"1 hour\", min_requests = 2")).await.unwrap();
+    let message = trained.release(by_person()).await;
+    let expected = "version 2 is the canary at `delay`, 20 % for 1 hour in place of the canary of version 2";
+    assert_eq!(message, expected);
+    let second = endpoint(&trained, "delay").await.canary_release_digest.unwrap();
+    assert_ne!(first, second);
+    count(&trained, 2, 0);
+    trained.test.clock.advance(HOUR_MS);
+    evaluate(&trained).await.unwrap();
+    let last = promotions(&trained).await.pop().unwrap();
+    assert_eq!((last.kind, last.to_number), (PromotionKind::Promotion, Some(2)));
+    assert_eq!(last.release_digest.as_ref(), Some(&second), "the promotion belongs to the release that allowed it");
+    let details = async |digest: &str| {
+        perennial_release::releases::get(&trained.test.system(), &trained.project, digest).await.unwrap()
+    };
+    assert_eq!(details(&second).await.promotions.len(), 2, "its canary and its promotion");
+    assert_eq!(details(&first).await.promotions.len(), 1, "its canary");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn interrupted<F: Future>(future: F, polls: usize) -> Option<F::Output> {
 
 async fn roll_back(trained: &TrainedProject) -> perennial_core::Result<String> {
     let (caller, name) = (trained.test.system(), "delay".parse().unwrap());
-    trained.test.app.endpoints.rollback(&caller, &trained.project, &name).await
+    trained.test.app.endpoints.rollback(&caller, &trained.project, &name, None).await
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_rollback_needs_the_permission_to_approve() {
     {
         let caller = trained.test.caller(name, role).await.unwrap();
         let endpoint = "delay".parse().unwrap();
-        let result = trained.test.app.endpoints.rollback(&caller, &trained.project, &endpoint).await;
+        let result = trained.test.app.endpoints.rollback(&caller, &trained.project, &endpoint, None).await;
         assert_eq!(result.is_ok(), may, "{name}");
         assert_eq!(result.err().map(|error| error.code()), (!may).then_some(ErrorCode::PermissionDenied));
     }
@@ -173,12 +173,12 @@ async fn reading_needs_a_role_on_the_project() {
         releases::get(&caller, project, &digest).await.err(),
         releases::list_decisions(&caller, project, None, 9).await.err(),
         releases::list_promotions(&caller, project, None, 9).await.err(),
-        releases::approve(&caller, project, &digest, None, None).await.err(),
+        perennial_release::approvals::approve(&caller, project, &digest, None, None).await.err(),
         models::list(&caller, project).await.err(),
         models::version(&caller, project, "flights", 1).await.err(),
         endpoints.list(&caller, project).await.err(),
         endpoints.get(&caller, project, &name).await.err(),
-        endpoints.rollback(&caller, project, &name).await.err(),
+        endpoints.rollback(&caller, project, &name, None).await.err(),
     ];
     for (index, error) in errors.into_iter().enumerate() {
         let code = error.map(|error| error.code());

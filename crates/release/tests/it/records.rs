@@ -4,19 +4,22 @@
 use perennial_core::ErrorCode;
 use perennial_core::permission::Role;
 use perennial_kernel::ledger;
-use perennial_release::releases;
+use perennial_release::approvals;
 use perennial_testkit::{PROJECT_FILE, TrainedProject};
 
-use crate::support::{listed, released};
+use crate::support::{listed, release_next, released, with_approvals};
 
 /// A project with two releases, of which the last was approved and rolled back.
 async fn recorded() -> TrainedProject {
-    let trained = released(PROJECT_FILE, 2).await;
+    let trained = released(PROJECT_FILE, 1).await;
+    trained.test.submit(&with_approvals("\"approver\"")).await.unwrap();
+    release_next(&trained, 2).await;
     let ann = trained.test.caller("ann", Role::Approver).await.unwrap();
     let digest = listed(&trained).await.pop().unwrap().release.digest;
-    releases::approve(&ann, &trained.project, &digest, None, Some("fine".to_owned())).await.unwrap();
+    approvals::approve(&ann, &trained.project, &digest, None, Some("fine".to_owned())).await.unwrap();
+    trained.test.app.worker().run_due().await.unwrap();
     let endpoint = "delay".parse().unwrap();
-    trained.test.app.endpoints.rollback(&trained.test.system(), &trained.project, &endpoint).await.unwrap();
+    trained.test.app.endpoints.rollback(&trained.test.system(), &trained.project, &endpoint, None).await.unwrap();
     trained
 }
 
@@ -71,7 +74,7 @@ async fn a_row_that_was_deleted_or_added_by_hand_is_found() {
         ("DELETE FROM approvals", "that it records was deleted by hand"),
         ("DELETE FROM promotions WHERE kind = 'rollback'", "that it records was deleted by hand"),
         (
-            "INSERT INTO approvals SELECT '00000000000070008000000000000001', project_id, release_digest, 'admin', principal_id, \
+            "INSERT INTO approvals SELECT '00000000000070008000000000000001', project_id, request_id, release_digest, 'admin', principal_id, \
              note, wall_ms, project_ms FROM approvals",
             "has no entry in the ledger, so it was added by hand",
         ),

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use perennial_core::rule::Verdict;
 use perennial_core::state::PipelineRunState;
 use perennial_execution::pipeline_runs::{self, PipelineKind};
 use perennial_store::evidence;
 use perennial_testkit::{PROJECT_FILE, TestModel, TrainedProject, by_person, by_trigger};
 use serde_json::json;
+
+use crate::support::{entries, release_again};
 
 #[tokio::test]
 async fn a_version_that_was_rolled_back_does_not_come_back_by_a_comment() {
@@ -17,13 +20,29 @@ async fn a_version_that_was_rolled_back_does_not_come_back_by_a_comment() {
         flown.renew(number, TestModel::binary(intercept)).await;
         assert_eq!(flown.release(by_person()).await, format!("version {number} answers at `delay`"));
     }
-    flown.test.app.endpoints.rollback(&flown.test.system(), &flown.project, &"delay".parse().unwrap()).await.unwrap();
+    flown
+        .test
+        .app
+        .endpoints
+        .rollback(&flown.test.system(), &flown.project, &"delay".parse().unwrap(), None)
+        .await
+        .unwrap();
     assert_eq!(flown.answers(), Some(1));
     flown.test.submit(&format!("{PROJECT_FILE}\n# another release of the same version\n")).await.unwrap();
-    let outcome = flown.release(by_trigger()).await;
-    assert_eq!(outcome, "version 2 was rolled back at `delay` before: only a person may release it again");
-    assert_eq!(flown.answers(), Some(1));
-    assert_eq!(flown.release(by_person()).await, "version 2 answers at `delay`");
+    let refused =
+        "version 2 was rolled back at `delay` by perennial; `perennial release --again REASON` releases it again";
+    for cause in [by_trigger(), by_person()] {
+        let (_, ended) = flown.run(PipelineKind::Release, cause).await;
+        let ended = ended.unwrap();
+        assert_eq!(ended.message.as_deref(), Some(refused));
+        let release = ended.release.unwrap();
+        assert_eq!((release.verdict, release.released, release.version), (Some(Verdict::Pass), false, Some(2)));
+        assert_eq!(release.reasons, ["version 2 was rolled back at `delay` by perennial"]);
+        assert_eq!(flown.answers(), Some(1));
+    }
+    assert_eq!(release_again(&flown, "mended").await, "version 2 answers at `delay`");
+    let entry = entries(&flown, "release").await.pop().unwrap();
+    assert_eq!((entry.verb.as_str(), entry.actor.as_str()), ("allow", "perennial"));
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn a_rollback_waits_for_no_training() {
     let _training = test.app.kernel.compute.clone().acquire_many_owned(permits as u32).await.unwrap();
     let name = "delay".parse().unwrap();
     let before = test.app.endpoints.get(&test.system(), &project, &name).await.unwrap().before;
-    test.app.endpoints.rollback(&test.system(), &project, &name).await.unwrap();
+    test.app.endpoints.rollback(&test.system(), &project, &name, None).await.unwrap();
     assert_eq!((before, answers(&test)), (Some(1), 1));
     assert_eq!(test.app.endpoints.get(&test.system(), &project, &name).await.unwrap().before, None);
 }
@@ -65,7 +65,7 @@ async fn a_version_that_cannot_answer_is_refused_before_anything_is_recorded() {
     let before = endpoint(&test, &project).await;
     let gone = BlobDigest::of(&TestModel::binary(0.0).onnx);
     test.app.kernel.services.blobs.delete(gone).await.unwrap();
-    test.app.endpoints.rollback(&test.system(), &project, &before.name).await.unwrap_err();
+    test.app.endpoints.rollback(&test.system(), &project, &before.name, None).await.unwrap_err();
     assert_eq!(endpoint(&test, &project).await, before);
     assert_eq!(answers(&test), 2);
     let known =

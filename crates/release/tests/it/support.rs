@@ -10,6 +10,7 @@ use perennial_core::id::RequestId;
 use perennial_core::ledger::Entry;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_execution::pipeline_runs::PipelineKind;
+use perennial_execution::pipelines::{self, PipelineOptions};
 use perennial_release::endpoints::{Answer, Extra, Request};
 use perennial_release::releases::{self, Listed};
 use perennial_store::{endpoints, registered_models};
@@ -51,6 +52,15 @@ pub(crate) async fn released(file: &str, count: i64) -> TrainedProject {
 pub(crate) async fn release_next(trained: &TrainedProject, number: i64) -> String {
     trained.renew(number, TestModel::binary(number as f32)).await;
     trained.release(by_person()).await
+}
+
+/// Releases a version that was rolled back or rejected, with a reason. Returns how the run ended.
+pub(crate) async fn release_again(trained: &TrainedProject, reason: &str) -> String {
+    let (caller, options) =
+        (trained.test.system(), PipelineOptions { again: Some(reason.to_owned()), ..Default::default() });
+    let run =
+        pipelines::request(&caller, &trained.project, PipelineKind::Release, by_person(), &options).await.unwrap();
+    trained.test.app.runner.run(&caller, &trained.project, &run).await.unwrap().message.unwrap_or_default()
 }
 
 /// Releases, for an error.

@@ -1,5 +1,5 @@
 SELECT
-    a.id, a.project_id, a.release_digest, a.role, a.principal_id, a.note, a.wall_ms, a.project_ms,
+    a.id, a.project_id, a.request_id, a.release_digest, a.role, a.principal_id, a.note, a.wall_ms, a.project_ms,
     e.sequence AS entry_sequence, e.actor AS entry_actor, e.wall_ms AS entry_wall_ms,
     e.project_ms AS entry_project_ms, p.body AS entry_payload
 FROM approvals AS a

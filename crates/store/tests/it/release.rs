@@ -3,14 +3,17 @@
 use perennial_core::ErrorCode;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{
-    Approval, Decision, DecisionBody, Evidence, ModelVersion, Project, Promotion, PromotionKind, Refusal,
-    RegisteredModel, Release,
+    Approval, ApprovalRequest, Decision, DecisionBody, Evidence, ModelVersion, Project, Promotion, PromotionKind,
+    Refusal, RegisteredModel, Release,
 };
-use perennial_core::id::{ApprovalId, DecisionId, EvidenceId, PromotionId};
+use perennial_core::id::{ApprovalId, ApprovalRequestId, DecisionId, EvidenceId, PromotionId};
 use perennial_core::permission::Role;
 use perennial_core::release::ReleaseContent;
 use perennial_core::rule::Verdict;
-use perennial_store::{decisions, evidence, model_versions, principals, promotions, releases, step_runs};
+use perennial_core::state::{ApprovalRequestEvent, ApprovalRequestState};
+use perennial_store::{
+    approval_requests, decisions, evidence, model_versions, principals, promotions, releases, step_runs,
+};
 use serde_json::json;
 
 use crate::db::{Db, on_both, write_tx};
@@ -20,10 +23,11 @@ use crate::registry::{make_version, model, register};
 on_both! {
     what_a_release_names_cannot_be_deleted,
     a_release_of_the_same_content_is_the_same,
-    a_person_approves_once_in_a_role,
+    a_person_approves_a_request_once_in_a_role,
+    a_request_is_open_until_it_is_closed,
     a_decision_reads_back_with_its_evidence,
     promotions_are_listed_by_version,
-    a_refused_version_is_found_with_its_newest_cause,
+    a_refusal_is_in_force_until_it_is_lifted,
 }
 
 fn release(version: &ModelVersion, digest: &str) -> Release {
@@ -142,12 +146,43 @@ async fn a_release_of_the_same_content_is_the_same(db: &Db) {
     assert_eq!(releases::find(&mut reader, project.id, "bb").await.unwrap(), None);
 }
 
-async fn a_person_approves_once_in_a_role(db: &Db) {
+/// A request for the approval of a release in two roles.
+fn request(decision: &Decision, project: &Project) -> ApprovalRequest {
+    ApprovalRequest {
+        id: ApprovalRequestId::generate(),
+        project_id: project.id,
+        decision_id: decision.id,
+        release_digest: decision.release_digest.clone(),
+        number: decision.number,
+        roles: vec![Role::Approver, Role::Admin],
+        cause: Cause::person("ada"),
+        requested_by: "ada".to_owned(),
+        state: ApprovalRequestState::Waiting,
+        closed_by: None,
+        reason: None,
+        wall_ms: NOW,
+        project_ms: NOW,
+        closed_ms: None,
+    }
+}
+
+async fn decided(db: &Db) -> (Project, Decision) {
     let project = project(&db.store, "p").await;
+    let model = model(&project, "m");
+    register(db, &model).await.unwrap();
+    let version = make_version(db, &model, "c").await;
+    let decision = decide(db, &project, &version, "r").await;
+    (project, decision)
+}
+
+async fn a_person_approves_a_request_once_in_a_role(db: &Db) {
+    let (project, decision) = decided(db).await;
     let ada = principal("ada");
-    let approval = |role| Approval {
+    let (first, second) = (request(&decision, &project), request(&decision, &project));
+    let approval = |request: &ApprovalRequest, role| Approval {
         id: ApprovalId::generate(),
         project_id: project.id,
+        request_id: Some(request.id),
         release_digest: "r".to_owned(),
         role,
         principal_id: ada.id,
@@ -155,18 +190,69 @@ async fn a_person_approves_once_in_a_role(db: &Db) {
         wall_ms: NOW,
         project_ms: NOW,
     };
-    let (one, again, other) = (approval(Role::Approver), approval(Role::Approver), approval(Role::Admin));
-    let (who, kept) = (ada.clone(), [one.clone(), other.clone()]);
+    let (one, again) = (approval(&first, Role::Approver), approval(&first, Role::Approver));
+    let (other, later) = (approval(&first, Role::Admin), approval(&second, Role::Approver));
+    let kept = [one.clone(), other.clone(), later.clone()];
+    let (who, requests) = (ada.clone(), [first.clone(), second.clone()]);
     write_tx!(db.store, tx => {
         principals::insert(tx, &who).await?;
-        releases::approve(tx, &one).await?;
-        releases::approve(tx, &other).await?;
+        for request in &requests {
+            approval_requests::insert(tx, request).await?;
+        }
+        for approval in [&one, &other, &later] {
+            releases::approve(tx, approval).await?;
+        }
         Ok(())
     })
     .unwrap();
     write_tx!(db.store, tx => { Ok(releases::approve(tx, &again).await?) }).unwrap_err();
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(releases::list_approvals(&mut reader, project.id, "r").await.unwrap(), kept);
+    assert_eq!(releases::list_approvals_of_request(&mut reader, first.id).await.unwrap(), kept[..2]);
+    assert_eq!(first.missing(&kept[..1]), [Role::Admin]);
+}
+
+async fn a_request_is_open_until_it_is_closed(db: &Db) {
+    let (project, decision) = decided(db).await;
+    let (first, second) = (request(&decision, &project), request(&decision, &project));
+    let requests = [first.clone(), second.clone()];
+    write_tx!(db.store, tx => {
+        for request in &requests {
+            approval_requests::insert(tx, request).await?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let mut reader = db.store.read().await.unwrap();
+    assert_eq!(approval_requests::list_waiting(&mut reader, 9).await.unwrap(), [first.clone(), second.clone()]);
+    drop(reader);
+    let apply = async |request: &ApprovalRequest, event, by: Option<&'static str>, reason: Option<&'static str>| {
+        let id = request.id;
+        write_tx!(db.store, tx => { Ok(approval_requests::apply(tx, id, event, (by, reason), NOW + 1).await?) })
+    };
+    apply(&first, ApprovalRequestEvent::Reject, Some("bob"), Some("too early")).await.unwrap();
+    apply(&second, ApprovalRequestEvent::Approve, Some("bob"), None).await.unwrap();
+    let mut reader = db.store.read().await.unwrap();
+    let rejected = approval_requests::get(&mut reader, first.id).await.unwrap();
+    let expected = ApprovalRequest {
+        state: ApprovalRequestState::Rejected,
+        closed_by: Some("bob".to_owned()),
+        reason: Some("too early".to_owned()),
+        closed_ms: Some(NOW + 1),
+        ..first.clone()
+    };
+    assert_eq!(rejected, expected);
+    let open = approval_requests::list_open(&mut reader, project.id).await.unwrap();
+    assert_eq!(open.iter().map(|request| request.id).collect::<Vec<_>>(), [second.id]);
+    assert_eq!(approval_requests::list_waiting(&mut reader, 9).await.unwrap(), []);
+    let latest = approval_requests::find_latest_of_release(&mut reader, project.id, "r").await.unwrap();
+    assert_eq!(latest.map(|request| request.id), Some(second.id));
+    drop(reader);
+    apply(&first, ApprovalRequestEvent::Approve, None, None).await.unwrap_err();
+    apply(&second, ApprovalRequestEvent::Release, None, Some("version 1 answers")).await.unwrap();
+    let mut reader = db.store.read().await.unwrap();
+    let released = approval_requests::get(&mut reader, second.id).await.unwrap();
+    assert_eq!(released.closed_by.as_deref(), Some("bob"), "the person stays");
 }
 
 async fn a_decision_reads_back_with_its_evidence(db: &Db) {
@@ -229,7 +315,7 @@ async fn promotions_are_listed_by_version(db: &Db) {
     assert_eq!(promotions::first_ms(&mut reader, project.id, &"other".parse().unwrap()).await.unwrap(), None);
 }
 
-async fn a_refused_version_is_found_with_its_newest_cause(db: &Db) {
+async fn a_refusal_is_in_force_until_it_is_lifted(db: &Db) {
     let project = project(&db.store, "p").await;
     let refusal = Refusal {
         project_id: project.id,
@@ -244,8 +330,17 @@ async fn a_refused_version_is_found_with_its_newest_cause(db: &Db) {
         let refusal = Refusal { cause: Cause::person(by), ..refusal.clone() };
         write_tx!(db.store, tx => { Ok(releases::refuse(tx, &refusal).await?) }).unwrap();
     }
-    let mut reader = db.store.read().await.unwrap();
-    let found = releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 2).await.unwrap();
-    assert_eq!(found.unwrap().cause, Cause::person("grace"));
-    assert_eq!(releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 3).await.unwrap(), None);
+    let find = async |number| {
+        let mut reader = db.store.read().await.unwrap();
+        releases::find_refusal(&mut reader, project.id, number).await.unwrap()
+    };
+    assert_eq!(find(2).await.unwrap().cause, Cause::person("grace"));
+    assert_eq!(find(3).await, None);
+    let version = (project.id, 2);
+    let lift = async || {
+        write_tx!(db.store, tx => { Ok(releases::lift_refusals(tx, version, "ada", "mended", NOW).await?) }).unwrap()
+    };
+    assert_eq!((lift().await, lift().await, find(2).await), (1, 0, None));
+    write_tx!(db.store, tx => { Ok(releases::refuse(tx, &refusal).await?) }).unwrap();
+    assert_eq!(find(2).await.unwrap().cause, Cause::person("ada"), "rolled back again, it is in force again");
 }

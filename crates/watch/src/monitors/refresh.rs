@@ -35,7 +35,7 @@ impl Watch {
         let Some(refreshing) = state.refreshing.lock_or_try(is_stepped).await else { return Ok(false) };
         let Some(sources) = state.changed_sources(&self.kernel, project, submission).await? else { return Ok(true) };
         let cause = Cause::Monitor { dataset: task.data.clone() };
-        let options = PipelineOptions { steps };
+        let options = PipelineOptions { steps, ..PipelineOptions::default() };
         let run = pipelines::request(caller, project, PipelineKind::Run, cause, &options).await?;
         let (watch, caller, refreshed) = (self.clone(), caller.clone(), project.clone());
         let refresh = async move {

@@ -35,6 +35,7 @@ pub(super) fn release(answer: &Value, zone: &TimeZone) {
             say!("{}", cell(&line));
         }
     }
+    say!("\n{}", state(answer));
     let approvals = items(&answer["approvals"]);
     if !approvals.is_empty() {
         say!(
@@ -64,6 +65,18 @@ pub(super) fn release(answer: &Value, zone: &TimeZone) {
     }
 }
 
+/// How far the release came, in one line.
+fn state(answer: &Value) -> String {
+    let lines = |field: &str| items(&answer[field]).iter().map(cell).collect::<Vec<_>>().join("; ");
+    let (waiting_for, reasons) = (lines("waiting_for"), lines("reasons"));
+    match () {
+        () if answer["released"] == true => "released: it is the champion".to_owned(),
+        () if !waiting_for.is_empty() => format!("waiting for {waiting_for}"),
+        () if !reasons.is_empty() => format!("not released: {reasons}"),
+        () => "not released".to_owned(),
+    }
+}
+
 /// The values of the facts that an expression used.
 fn values_of(evaluation: &Value) -> Vec<String> {
     items(&evaluation["values"]).iter().map(|fact| format!("{} = {}", cell(&fact[0]), number(&fact[1]))).collect()
@@ -78,6 +91,7 @@ fn cause(cause: &Value) -> String {
             format!("its rollback rule is true: {} ({})", word("rule"), values_of(cause).join(", "))
         }
         "trigger" => format!("trigger {}", word("trigger")),
+        "person" if cause["note"].is_string() => format!("requested by {}: {}", word("by"), word("note")),
         "person" => format!("requested by {}", word("by")),
         other => other.to_owned(),
     }

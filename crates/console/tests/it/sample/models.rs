@@ -1,15 +1,21 @@
 //! Model versions, evidence and decisions.
 
 use perennial_core::calendar::Window;
-use perennial_core::entity::{Decision, DecisionBody, GateResult, ModelAlias, ModelVersion, RegisteredModel, Release};
-use perennial_core::id::{DecisionId, ModelId};
+use perennial_core::cause::Cause;
+use perennial_core::entity::{
+    ApprovalRequest, Decision, DecisionBody, GateResult, ModelAlias, ModelVersion, RegisteredModel, Release,
+};
+use perennial_core::id::{ApprovalRequestId, DecisionId, ModelId};
 use perennial_core::lineage::{Node, NodeKind};
+use perennial_core::permission::Role;
 use perennial_core::release::ReleaseContent;
 use perennial_core::rule::{Evaluation, Skipped, Verdict};
-use perennial_core::state::ModelVersionState;
+use perennial_core::state::{ApprovalRequestState, ModelVersionState};
 use perennial_monitoring::Reference;
 use perennial_release::evidence::{Evidence, ModelFacts};
-use perennial_store::{Tx, decisions, evidence, lineage, model_versions, registered_models, releases, step_runs};
+use perennial_store::{
+    Tx, approval_requests, decisions, evidence, lineage, model_versions, registered_models, releases, step_runs,
+};
 use serde_json::{Value, json};
 
 use super::{DAY_MS, Done, RELEASE, Rows};
@@ -128,7 +134,32 @@ impl Rows {
                 project_ms: NOW_MS,
             };
             decisions::insert(tx, &decision).await?;
+            if verdict == Verdict::Pass {
+                self.insert_request(tx, &decision).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// The release waits for approval.
+    async fn insert_request(&self, tx: &mut Tx, decision: &Decision) -> Done {
+        let request = ApprovalRequest {
+            id: ApprovalRequestId::generate(),
+            project_id: decision.project_id,
+            decision_id: decision.id,
+            release_digest: RELEASE.to_owned(),
+            number: 1,
+            roles: vec![Role::Approver],
+            cause: Cause::person(&self.words.text),
+            requested_by: self.words.text.clone(),
+            state: ApprovalRequestState::Waiting,
+            closed_by: None,
+            reason: None,
+            wall_ms: NOW_MS,
+            project_ms: NOW_MS,
+            closed_ms: None,
+        };
+        approval_requests::insert(tx, &request).await?;
         Ok(())
     }
 

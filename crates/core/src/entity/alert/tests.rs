@@ -13,6 +13,8 @@ fn subject() -> impl Strategy<Value = AlertSubject> {
         (name(), any::<i64>())
             .prop_map(|(name, number)| AlertSubject::Segment { endpoint: name.parse().unwrap(), number }),
         name().prop_map(AlertSubject::Job),
+        "[0-9a-f]{64}".prop_map(AlertSubject::Release),
+        name().prop_map(|name| AlertSubject::Endpoint(name.parse().unwrap())),
     ]
 }
 
@@ -34,6 +36,8 @@ fn stored_subjects_read_and_print_the_same() {
         "file:flights/*.csv",
         "segment:delay/7",
         "job:delete_folder",
+        "release:5f2c",
+        "endpoint:delay",
     ] {
         assert_eq!(text.parse::<AlertSubject>().unwrap().to_string(), text);
     }
@@ -51,6 +55,8 @@ fn unknown_subjects_are_refused() {
         "file:flights",
         "segment:delay/x",
         "job:",
+        "release:",
+        "endpoint:",
     ] {
         assert!(text.parse::<AlertSubject>().is_err(), "{text}");
     }

@@ -1,0 +1,7 @@
+SELECT
+    id, project_id, decision_id, release_digest, number, roles, cause, requested_by, state, closed_by, reason,
+    wall_ms, project_ms, closed_ms
+FROM approval_requests
+WHERE project_id = $1 AND release_digest = $2
+ORDER BY id DESC
+LIMIT 1

@@ -1,0 +1,7 @@
+SELECT
+    id, project_id, decision_id, release_digest, number, roles, cause, requested_by, state, closed_by, reason,
+    wall_ms, project_ms, closed_ms
+FROM approval_requests
+WHERE state = 'waiting'
+ORDER BY id
+LIMIT $1

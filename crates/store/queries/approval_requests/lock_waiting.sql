@@ -1,0 +1,3 @@
+UPDATE approval_requests
+SET state = state
+WHERE id = $1 AND state = 'waiting'
