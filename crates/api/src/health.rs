@@ -22,9 +22,15 @@ async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, HttpError> 
     Ok(Json(json!({ "status": "ready" })))
 }
 
-/// A server is ready while it holds the lease on the metadata and can read them.
+/// A server is ready while it holds the lease on the metadata, can read them, and every endpoint with a champion answers.
+/// The probe is public: it counts endpoints and names none.
 pub(crate) async fn require_ready(state: &ApiState) -> Result<(), Error> {
     state.app.kernel.lease.require()?;
     let read = state.app.kernel.try_metadata().await;
-    read.map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").with_source(cause))
+    read.map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").with_source(cause))?;
+    match state.app.endpoints.unready() {
+        0 => Ok(()),
+        unready => Err(Error::new(ErrorCode::NotReady, format!("endpoints that cannot answer: {unready}"))
+            .with_hint("`perennial endpoints` shows the cause of each")),
+    }
 }

@@ -40,7 +40,10 @@ pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
 /// Reads the deployment of an endpoint. Authorization has found the endpoint: one without a deployment is not ready.
 fn find<T>(state: &ApiState, name: &str, read: impl FnOnce(&Deployment) -> T) -> Result<T> {
     let deployment = state.app.endpoints.router.find(name).ok_or_else(|| {
-        Error::new(ErrorCode::NotReady, format!("endpoint `{name}` is not ready: its model is not loaded yet"))
+        let faults = name.parse().map(|name| state.app.endpoints.faults_of(&name)).unwrap_or_default();
+        let cause = faults.first().map_or("its model is not loaded yet", |fault| fault.message.as_str());
+        Error::new(ErrorCode::NotReady, format!("endpoint `{name}` is not ready: {cause}"))
+            .with_optional_hint(faults.first().and_then(|fault| fault.hint.clone()))
     })?;
     Ok(read(&deployment))
 }

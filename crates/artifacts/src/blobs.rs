@@ -92,6 +92,17 @@ impl Blobs {
         Self::in_bucket(Bucket::open(location)?)
     }
 
+    /// Asks the object store of a location for one object, without retries. A folder needs no question.
+    ///
+    /// # Errors
+    /// Why the store does not answer, or refuses the request.
+    pub async fn probe(location: &str) -> Result<()> {
+        if !location.contains("://") || location.starts_with("file://") {
+            return Ok(());
+        }
+        Bucket::probe(location).await
+    }
+
     /// Opens the folder at `path`, created when missing.
     pub fn open_folder(path: &Path) -> Result<Self> {
         let folder = Folder::open(path)?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -11,6 +12,7 @@ use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, WriteMult
 use perennial_core::blob::{Blob, BlobDigest};
 use perennial_core::object_url::ObjectUrl;
 use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use crate::files::CHUNK_BYTES;
@@ -18,6 +20,9 @@ use crate::remote;
 
 /// Blobs up to this size are uploaded in one request.
 const ONE_REQUEST_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How long a store may take to answer at the start of a server.
+const PROBE_LIMIT: Duration = Duration::from_secs(8);
 
 /// The number of parts of one upload that are sent concurrently.
 const UPLOAD_CONCURRENCY: usize = 4;
@@ -29,6 +34,15 @@ pub(crate) struct Bucket {
     prefix: Key,
 }
 
+/// The innermost cause of an error: those around it repeat it.
+fn last_cause(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
+}
+
 impl Bucket {
     /// Opens `s3://`, `gs://` or `az://` `bucket/prefix`; credentials, region and endpoint come from the
     /// standard variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
@@ -38,6 +52,17 @@ impl Bucket {
         let store = remote::open(url.scheme(), url.bucket()).map_err(|error| invalid(error.to_string()))?;
         let prefix = Key::parse(url.key()).map_err(|error| invalid(error.to_string()))?;
         Ok(Self { store, prefix })
+    }
+
+    /// Asks the store of a location for one object, without retries.
+    pub(crate) async fn probe(location: &str) -> Result<()> {
+        let unreachable = |reason: String| Error::Unreachable { location: location.to_owned(), reason };
+        let url = ObjectUrl::parse_prefix(location).map_err(|error| unreachable(error.message().to_owned()))?;
+        let key = format!("{}/probe", url.key().trim_end_matches('/'));
+        match timeout(PROBE_LIMIT, remote::probe(url.scheme(), url.bucket(), key.trim_start_matches('/'))).await {
+            Ok(answered) => answered.map_err(|error| unreachable(last_cause(&error))),
+            Err(_) => Err(unreachable(format!("no answer within {} s", PROBE_LIMIT.as_secs()))),
+        }
     }
 
     /// Uses the objects below `prefix` of any object store.

@@ -56,6 +56,14 @@ pub enum Error {
         /// Why it cannot be opened.
         reason: String,
     },
+    /// The object store does not answer, or refuses requests.
+    #[error("the object store at `{location}` does not answer: {reason}")]
+    Unreachable {
+        /// The URL.
+        location: String,
+        /// Why.
+        reason: String,
+    },
     /// A path or manifest is invalid.
     #[error(transparent)]
     Invalid(#[from] perennial_core::Error),
@@ -101,6 +109,10 @@ impl From<Error> for perennial_core::Error {
             Error::Io { .. } | Error::Store(_) => {
                 (ErrorCode::Storage, Some("`perennial doctor` checks disk, permissions and object store"))
             }
+            Error::Unreachable { .. } => (
+                ErrorCode::NotReady,
+                Some("correct `--artifacts`, and the endpoint and credentials of the object store"),
+            ),
             Error::Unexpected { .. } => {
                 (ErrorCode::InvalidArgument, Some("upload it again: the file changed during the upload"))
             }

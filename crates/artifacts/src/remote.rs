@@ -10,7 +10,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::client::{ClientConfigKey, HttpClient, HttpConnector};
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{ClientOptions, ObjectStore};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
 use object_store_client::redirect::Policy;
 use object_store_client::{Client, Proxy};
 use perennial_core::object_url::ObjectScheme;
@@ -26,13 +26,34 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Opens a bucket or container; credentials, region and endpoint come from the standard variables (`AWS_*`, `GOOGLE_*`,
 /// `AZURE_*`).
 pub fn open(scheme: ObjectScheme, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
+    open_with(scheme, bucket, RetryConfig::default())
+}
+
+/// Asks a bucket or container for one object, without retries: an error says why it does not answer.
+pub async fn probe(scheme: ObjectScheme, bucket: &str, key: &str) -> object_store::Result<()> {
+    let once = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    match open_with(scheme, bucket, once)?.head(&object_store::path::Path::parse(key)?).await {
+        Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_with(scheme: ObjectScheme, bucket: &str, retry: RetryConfig) -> object_store::Result<Arc<dyn ObjectStore>> {
     Ok(match scheme {
-        ObjectScheme::S3 => Arc::new(s3(AmazonS3Builder::from_env(), endpoint(), bucket).build()?),
+        ObjectScheme::S3 => Arc::new(s3(AmazonS3Builder::from_env(), endpoint(), bucket).with_retry(retry).build()?),
         ObjectScheme::Gs => Arc::new(
-            GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_http_connector(Connector).build()?,
+            GoogleCloudStorageBuilder::from_env()
+                .with_bucket_name(bucket)
+                .with_http_connector(Connector)
+                .with_retry(retry)
+                .build()?,
         ),
         ObjectScheme::Az => Arc::new(
-            MicrosoftAzureBuilder::from_env().with_container_name(bucket).with_http_connector(Connector).build()?,
+            MicrosoftAzureBuilder::from_env()
+                .with_container_name(bucket)
+                .with_http_connector(Connector)
+                .with_retry(retry)
+                .build()?,
         ),
     })
 }

@@ -184,7 +184,9 @@ async fn login_link(connection: &Connection, json: bool) -> Result<ExitCode> {
     }
     let client = &connection.client;
     let created = client.post("/api/v1/login-links", &json!({})).await?;
-    let link = format!("{}{}", client.base(), created.get("path").and_then(Value::as_str).unwrap_or_default());
+    // A team's server is reached at the address that this command used.
+    let address = created["address"].as_str().filter(|_| !connection.is_remote).unwrap_or_else(|| client.base());
+    let link = format!("{address}{}", created.get("path").and_then(Value::as_str).unwrap_or_default());
     done(&link, &json!({ "link": link }), json)
 }
 

@@ -30,6 +30,12 @@ pub(crate) struct ServerFile {
     /// with its command.
     #[serde(default, alias = "stays")]
     pub is_persistent: bool,
+    /// Its metadata database, without user and password.
+    #[serde(default)]
+    pub database: String,
+    /// Where it stores blobs and datasets.
+    #[serde(default)]
+    pub artifacts: String,
 }
 
 impl ServerFile {
@@ -46,6 +52,13 @@ impl ServerFile {
         out.sync_all()?;
         Ok(std::fs::rename(&temporary, data.join(SERVER_FILE))?)
     }
+}
+
+/// The URL of a database without user, password and parameters.
+pub(crate) fn without_credentials(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let place = rest.split('?').next().unwrap_or_default();
+    format!("{scheme}://{}", place.rsplit_once('@').map_or(place, |(_, place)| place))
 }
 
 /// How long a server runs.
@@ -92,6 +105,11 @@ impl EmbeddedServer {
             address: bound.address.clone(),
             pid: std::process::id(),
             is_persistent: lifetime == Lifetime::Persistent,
+            database: paths
+                .database
+                .as_deref()
+                .map_or_else(|| "SQLite in the data folder".to_owned(), without_credentials),
+            artifacts: paths.artifacts.clone().unwrap_or_else(|| "the data folder".to_owned()),
         };
         file.write(&paths.data)?;
         Ok(Some(Self { server: bound.serve(), data: paths.data.clone(), _lock: lock }))

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use perennial_core::calendar::timezone;
 use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName};
+use perennial_core::path::RelativePath;
 use perennial_core::port::data::{FilesSource, Format, LocalTime, Severity};
 use perennial_core::rule::Expression;
 
@@ -167,6 +168,33 @@ impl Project {
         files.dedup();
         files
     }
+}
+
+/// A file that a step declares.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeclaredFile {
+    /// Its path or glob, relative to the project's folder.
+    pub path: String,
+    /// Whether it is the SQL of a step.
+    pub is_sql: bool,
+}
+
+/// The files that the steps of a project file declare, ordered, also when the file has mistakes elsewhere; none where it is
+/// not TOML. Of a file without mistakes they are [`Project::declared_files`].
+pub fn declared_files_in(text: &str) -> Vec<DeclaredFile> {
+    let Ok(table) = text.parse::<toml::Table>() else { return Vec::new() };
+    let steps = table.get("steps").and_then(toml::Value::as_table).into_iter().flat_map(|steps| steps.values());
+    let mut files = Vec::new();
+    for step in steps {
+        let text = |key: &str| step.get(key).and_then(toml::Value::as_str);
+        files.extend(text("sql").map(|path| (path, true)));
+        let code = step.get("code").and_then(toml::Value::as_array).into_iter().flatten();
+        files.extend(code.filter_map(toml::Value::as_str).map(|path| (path, false)));
+        files.extend(text("env").and_then(|env| env.strip_prefix("uv:")).map(|path| (path, false)));
+    }
+    files.retain(|(path, _)| path.parse::<RelativePath>().is_ok());
+    let files = files.into_iter().map(|(path, is_sql)| DeclaredFile { path: path.to_owned(), is_sql });
+    files.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Keys whose values differ between two maps, ordered.

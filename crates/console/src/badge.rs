@@ -72,6 +72,8 @@ impl StatusBadge {
     pub(crate) const FAILED: Self = Self::bad("failed");
     /// It is there.
     pub(crate) const READY: Self = Self::good("ready");
+    /// It cannot answer.
+    pub(crate) const UNREADY: Self = Self::bad("cannot answer");
     /// It waits.
     pub(crate) const WATCHING: Self = Self::plain("waiting for its event");
 }

@@ -178,13 +178,22 @@ impl Error {
         self.hint.as_deref()
     }
 
-    /// The message and its sources, outermost first, as one line for the log.
+    /// The message and its sources, outermost first, as one line for the log. A source whose text is in the line already
+    /// is left out.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();
         let mut next = std::error::Error::source(self);
         while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
+            let more = cause.to_string();
+            // A cause often repeats the message above it, and adds its own cause to it.
+            match more.strip_prefix(&text) {
+                Some(rest) => text.push_str(rest),
+                None if text.contains(&more) => {}
+                None => {
+                    text.push_str(": ");
+                    text.push_str(&more);
+                }
+            }
             next = cause.source();
         }
         text

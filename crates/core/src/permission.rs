@@ -24,6 +24,28 @@ pub enum Permission {
     Manage,
 }
 
+impl Permission {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Approve => "approve",
+            Self::Manage => "manage",
+        }
+    }
+
+    /// The role with the fewest permissions that has it.
+    pub fn lowest_role(self) -> Role {
+        match self {
+            Self::Read => Role::Viewer,
+            Self::Write => Role::Contributor,
+            Self::Approve => Role::Approver,
+            Self::Manage => Role::Admin,
+        }
+    }
+}
+
 /// A bundle of permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -196,16 +218,17 @@ impl Principal {
 
     /// Returns PermissionDenied unless `permission` is granted in `scope`.
     pub fn require(&self, permission: Permission, scope: impl Into<Scope>) -> Result<()> {
+        let scope = scope.into();
         if self.may(permission, scope) {
             return Ok(());
         }
-        let word = match permission {
-            Permission::Read => "read",
-            Permission::Write => "write",
-            Permission::Approve => "approve",
-            Permission::Manage => "manage",
-        };
-        Err(Error::new(ErrorCode::PermissionDenied, format!("`{}` lacks the permission `{word}` here", self.name))
-            .with_hint("ask an administrator of the project for a role that holds it"))
+        let (name, word) = (&self.name, permission.as_str());
+        let role = permission.lowest_role().as_str();
+        let on = if scope == Scope::Server { "" } else { " --on PROJECT" };
+        let hint = format!(
+            "the role {role} has it: an administrator grants it with `perennial principals grant {name} --role {role}{on}`"
+        );
+        Err(Error::new(ErrorCode::PermissionDenied, format!("`{name}` lacks the permission `{word}` here"))
+            .with_hint(hint))
     }
 }

@@ -92,6 +92,8 @@ pub struct Kernel {
     short: Arc<Semaphore>,
     /// Where this server answers, as steps reach it: `http://127.0.0.1:<port>`.
     pub address: std::sync::OnceLock<String>,
+    /// The URL of this server for people and other machines, once it listens.
+    pub public_address: std::sync::OnceLock<String>,
     clocks: RwLock<HashMap<ProjectId, Arc<ProjectClock>>>,
     /// Rows that were set aside because they do not convert; each is logged once.
     set_aside: Mutex<BTreeSet<UnreadableRow>>,
@@ -110,6 +112,7 @@ impl Kernel {
             compute: Arc::new(Semaphore::new(STEPS_MAX)),
             short: Arc::new(Semaphore::new(SHORT_MAX)),
             address: std::sync::OnceLock::new(),
+            public_address: std::sync::OnceLock::new(),
             clocks: RwLock::default(),
             set_aside: Mutex::default(),
         })

@@ -1,12 +1,12 @@
 //! The project file and the files it declares, below a folder of this server or as a client describes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use perennial_config::{FILE_BYTES_MAX, FILE_NAME, Files, Project};
+use perennial_config::{FILE_BYTES_MAX, FILE_NAME, Files, declared_files_in};
 use perennial_core::path::RelativePath;
 use perennial_core::permission::Permission;
 use perennial_core::port::data::{FilesSource, LocalTime, SourceFile};
@@ -112,10 +112,10 @@ pub(crate) async fn read_text(root: &Path) -> Result<String> {
 /// caller has the permission to: the error holds parts of the file.
 pub(crate) async fn read(kernel: &Arc<Kernel>, root: &Path) -> Result<Submission> {
     let text = read_text(root).await?;
-    let declared = Project::parse(FILE_NAME, &text)
-        .map(|project| project.declared_files().into_iter().map(str::to_owned).collect::<Vec<_>>());
+    // Also of a file with mistakes: a declared file that is there must not be reported as missing beside them.
+    let declared = declared_files_in(&text).into_iter().map(|file| file.path).collect::<BTreeSet<_>>();
     let (mut files, mut texts) = (DeclaredFiles::new(), BTreeMap::new());
-    for declared in declared.unwrap_or_default() {
+    for declared in declared {
         let source = FilesSource {
             root: Some(root.to_owned()),
             files: declared.clone(),

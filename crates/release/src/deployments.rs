@@ -12,7 +12,7 @@ use perennial_core::{Error, Result};
 use perennial_store::endpoints;
 
 use crate::Endpoints;
-use crate::endpoints::champion_before;
+use crate::endpoints::{EndpointFault, champion_before};
 use crate::router::{LoadedVersion, Route};
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::ProjectState;
@@ -49,6 +49,8 @@ pub struct EndpointState {
     pub before: Option<i64>,
     /// What a live canary waits for, in words.
     pub waits_for: Option<String>,
+    /// Why it does not answer as recorded.
+    pub fault: Option<EndpointFault>,
 }
 
 impl Endpoints {
@@ -102,7 +104,8 @@ impl Endpoints {
         if let Some(deployment) = deployment.filter(|deployment| deployment.project.id == endpoint.project_id) {
             live.extend(deployment.routes.iter().map(version));
         }
-        Ok(EndpointState { endpoint, live, before, waits_for })
+        let fault = self.fault(endpoint.project_id, &endpoint.name);
+        Ok(EndpointState { endpoint, live, before, waits_for, fault })
     }
 }
 

@@ -45,6 +45,7 @@ use crate::catalog;
 
 pub use answer::{Answer, Extra, Request};
 pub(crate) use catch_up::Behind;
+pub use catch_up::EndpointFault;
 use catch_up::Retries;
 pub use perennial_config::REQUEST_BYTES_MAX;
 pub(crate) use promotion::champion_before;
@@ -446,9 +447,12 @@ impl Endpoints {
         let all = endpoints::list_everywhere(&mut *self.kernel.store().read().await?).await?;
         let all = self.kernel.readable(all);
         for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
-            let opened = async { self.open(&self.projects.get(endpoint.project_id).await?, &endpoint).await };
-            if let Err(error) = opened.await {
-                tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint does not answer");
+            match self.projects.get(endpoint.project_id).await {
+                // A failure is kept and logged.
+                Ok(project) => drop(self.open(&project, &endpoint).await),
+                Err(error) => {
+                    tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint does not answer");
+                }
             }
         }
         Ok(())

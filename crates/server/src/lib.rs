@@ -15,4 +15,4 @@ mod wiring;
 pub use host_socket::SocketPath;
 pub use restore::BACKUP_FILE;
 pub use server::{BoundServer, Resume, ServeOptions, Server};
-pub use wiring::ServerPaths;
+pub use wiring::{ServerPaths, probe_artifacts};

@@ -50,8 +50,9 @@ pub enum Resume {
 
 /// A server that listens and has written what it needs; its clients wait until it answers.
 pub struct BoundServer {
-    /// Its URL.
+    /// Its URL on this machine.
     pub address: String,
+    public_address: String,
     data: PathBuf,
     options: ServeOptions,
     /// The principal of the server's own user.
@@ -65,8 +66,10 @@ pub struct BoundServer {
 
 /// A running server.
 pub struct Server {
-    /// Its URL.
+    /// Its URL on this machine.
     pub address: String,
+    /// Its URL for people and other machines: the first allowed host name, else an address of this machine.
+    pub public_address: String,
     data: PathBuf,
     slices: Arc<Slices>,
     /// Pipeline runs that an earlier server did not finish.
@@ -92,8 +95,9 @@ impl BoundServer {
             .local_addr()
             .map_err(|cause| Error::internal(format!("cannot find the port of {}", options.address), cause))?;
         let address = format!("http://{}", reachable(local));
+        let public_address = format!("http://{}", public_authority(local, &options.hosts));
         let slices = wiring::open(paths).await?;
-        let lease = lease::take(&slices.kernel, &address).await?;
+        let lease = lease::take(&slices.kernel, &public_address).await?;
         if let Some(latest_ms) = slices.kernel.store().latest_id_ms().await? {
             id::continue_after(latest_ms);
         }
@@ -101,20 +105,21 @@ impl BoundServer {
         let socket = host_socket::listen(&paths.data)?;
         // Set only here, once per kernel: it cannot be set already.
         let _ = slices.kernel.address.set(address.clone());
+        let _ = slices.kernel.public_address.set(public_address.clone());
         let interrupted = recover(&slices, &paths.data).await?;
         disk_reserve::keep(&paths.data);
         let data = paths.data.clone();
-        Ok(Self { address, data, options, host, listener, socket, slices, interrupted, lease })
+        Ok(Self { address, public_address, data, options, host, listener, socket, slices, interrupted, lease })
     }
 
     /// Answers requests.
     pub fn serve(self) -> Server {
-        let Self { address, data, options, host, listener, socket, slices, interrupted, lease } = self;
+        let Self { address, public_address, data, options, host, listener, socket, slices, interrupted, lease } = self;
         slices.kernel.work.spawn("jobs", slices.worker().run());
         let (stop, stopped) = watch::channel(false);
         let serving = serve(&slices, options, host, (listener, socket), &stopped);
         let interrupted = Mutex::new(interrupted);
-        Server { address, data, slices, interrupted, stop, serving, scheduler: None, lease }
+        Server { address, public_address, data, slices, interrupted, stop, serving, scheduler: None, lease }
     }
 }
 
@@ -216,6 +221,26 @@ fn reachable(local: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, local.port())
 }
 
+/// Host and port at which other machines reach a listener: the first allowed host name; for one that listens on every
+/// address, the address of this machine that it uses towards others.
+fn public_authority(local: SocketAddr, hosts: &[String]) -> String {
+    if let Some(host) = hosts.first() {
+        return format!("{host}:{}", local.port());
+    }
+    match local.ip().is_unspecified() {
+        true => outgoing_address().map_or(reachable(local), |ip| SocketAddr::new(ip, local.port())).to_string(),
+        false => local.to_string(),
+    }
+}
+
+/// The address of this machine towards others. Connecting a datagram socket chooses it and sends nothing.
+fn outgoing_address() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // An address for documentation: it belongs to no machine.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
 /// Brings the store into a consistent state before the first request; gives the interrupted pipeline runs.
 async fn recover(slices: &Arc<Slices>, data: &Path) -> Result<Vec<PipelineRun>> {
     let caller = Caller::system(slices.kernel.clone(), "start");
@@ -259,3 +284,6 @@ fn serve(
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     };
     let (artifacts, reserved) = own_storage(data, paths.artifacts.as_deref())?;
     let blobs = Blobs::open(&below("blobs")).map_err(Error::from)?;
+    probe_artifacts(&below("blobs")).await?;
     let engine = Engine::open(EngineOptions {
         root: below("tables"),
         staging: data.join("staging"),
@@ -109,6 +110,14 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         may_step_clock: paths.may_step_clock,
         may_run_unisolated: paths.may_run_unisolated,
     }))
+}
+
+/// Asks the object store of a location whether it answers; a folder needs no question.
+///
+/// # Errors
+/// Why it does not answer.
+pub async fn probe_artifacts(location: &str) -> Result<()> {
+    Blobs::probe(location).await.map_err(Error::from)
 }
 
 /// The server's own storage, which is never a source: its prefix in an object store, and its local folders.

@@ -56,8 +56,8 @@ impl OnnxRuntime {
     /// The library, for a model that the evaluator does not support.
     fn library(&self, unsupported: &perennial_onnx::Error) -> Result<&Path> {
         self.library.as_deref().ok_or_else(|| {
-            Error::new(ErrorCode::Model, format!("{unsupported}, and no ONNX Runtime library was found"))
-                .with_hint("`pip install onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
+            Error::new(ErrorCode::Model, format!("the model needs ONNX Runtime: {unsupported}"))
+                .with_hint("`pip install onnxruntime`, then set ORT_DYLIB_PATH to its `capi/libonnxruntime.so…` and restart the server")
         })
     }
 

@@ -66,6 +66,15 @@ pub enum Error {
     /// A migration failed.
     #[error("migrating the metadata failed")]
     Migration(#[source] sqlx::migrate::MigrateError),
+    /// The server of the database cannot be reached, or refuses the connection.
+    #[error("cannot connect to the metadata database: {why}")]
+    Unreachable {
+        /// Why.
+        why: String,
+        /// Host and port, for the log and for the person who starts the server.
+        #[source]
+        place: Place,
+    },
     /// Too many writes wait, or the database is held by another process.
     #[error("the metadata store is busy: {0}")]
     Busy(String),
@@ -99,6 +108,16 @@ pub enum Error {
     /// The database answered with an error.
     #[error("the metadata database failed")]
     Database(#[source] sqlx::Error),
+}
+
+/// Where a PostgreSQL server is expected.
+#[derive(Debug, thiserror::Error)]
+#[error("PostgreSQL at {host}:{port}")]
+pub struct Place {
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
 }
 
 impl Error {
@@ -138,7 +157,7 @@ impl From<Error> for CoreError {
             Error::AfterLedger | Error::Panicked(_) => ErrorCode::Internal,
             Error::Busy(_) | Error::Closed => ErrorCode::Busy,
             Error::TooSlow(_) => ErrorCode::Timeout,
-            Error::Newer(_) | Error::NotOwner => ErrorCode::NotReady,
+            Error::Newer(_) | Error::NotOwner | Error::Unreachable { .. } => ErrorCode::NotReady,
             Error::Migration(_) | Error::NotCommitted(_) | Error::File { .. } | Error::Database(_) => {
                 ErrorCode::Storage
             }
@@ -149,6 +168,9 @@ impl From<Error> for CoreError {
             Error::Newer(_) => Some("start the version of perennial that wrote it, or a later one"),
             Error::NotOwner => Some("send the request to the server that has taken over"),
             Error::Busy(_) => Some("try again in a moment"),
+            Error::Unreachable { .. } => {
+                Some("start the database server, or correct host, port, user and password of `--database`")
+            }
             _ => None,
         };
         Self::new(code, error.to_string()).with_source(error).with_optional_hint(hint)

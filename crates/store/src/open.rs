@@ -8,15 +8,16 @@ use futures::future::BoxFuture;
 use perennial_core::id::ServerId;
 use perennial_core::{ErrorCode, Result as CoreResult};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Connection as _, SqlSafeStr as _};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::conn::{Reader, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::servers;
 use crate::writer::{self, Command, QUEUE_MAX, Waiting};
 
@@ -64,6 +65,15 @@ const IDLE_WRITE_MAX: &str = "10s";
 /// How long a caller waits for a connection.
 const CONNECTION_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a caller waits for a connection to PostgreSQL before the server of the database is asked whether it is there.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// How long the server of the database may take to accept a connection.
+const ANSWER_WAIT: Duration = Duration::from_millis(800);
+
+/// How long the first connection to PostgreSQL may take.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
 /// How long closing waits for connections still in use.
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
@@ -95,7 +105,7 @@ pub struct Store {
 
 enum Backend {
     Sqlite { writer: mpsc::Sender<Command>, readers: SqlitePool, path: PathBuf, write: Box<SqliteConnectOptions> },
-    Postgres { pool: PgPool, write_limit: Duration, owner: OnceLock<ServerId> },
+    Postgres { pool: PgPool, connect: Box<PgConnectOptions>, write_limit: Duration, owner: OnceLock<ServerId> },
 }
 
 /// The version of a database's tables, relative to this binary's.
@@ -107,6 +117,46 @@ pub enum Schema {
     Older(i64),
     /// The tables are up to date.
     Current,
+}
+
+/// Gets a connection. When that takes long, the server of the database is asked first: where it is gone, the caller gets
+/// the cause at once, and does not wait for a connection that cannot come.
+async fn patiently<T, F>(connect: &PgConnectOptions, attempt: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = sqlx::Result<T>>,
+{
+    match timeout(PATIENCE, attempt()).await {
+        Ok(done) => Ok(done?),
+        Err(_) => {
+            require_answer(connect).await?;
+            Ok(attempt().await?)
+        }
+    }
+}
+
+/// Whether the server of the database accepts connections. One that refuses this one because it has too many is there.
+async fn require_answer(connect: &PgConnectOptions) -> Result<()> {
+    match timeout(ANSWER_WAIT, PgConnection::connect_with(connect)).await {
+        Ok(Ok(conn)) => Ok(conn.close().await?),
+        Ok(Err(sqlx::Error::Database(_))) => Ok(()),
+        Ok(Err(cause)) => Err(unreachable_at(connect, &cause)),
+        Err(_) => Err(silent(connect, ANSWER_WAIT)),
+    }
+}
+
+fn unreachable_at(connect: &PgConnectOptions, cause: &sqlx::Error) -> Error {
+    let why = match cause {
+        sqlx::Error::Io(cause) => cause.to_string(),
+        sqlx::Error::Database(cause) => cause.message().to_owned(),
+        cause => cause.to_string(),
+    };
+    let place = Place { host: connect.get_host().to_owned(), port: connect.get_port() };
+    Error::Unreachable { why, place }
+}
+
+fn silent(connect: &PgConnectOptions, waited: Duration) -> Error {
+    let why = format!("no answer within {} ms", waited.as_millis());
+    unreachable_at(connect, &sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, why)))
 }
 
 impl Store {
@@ -236,12 +286,18 @@ impl Store {
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", IDLE_WRITE_MAX),
         ]);
+        // The pool tries again until its time is over and forgets why; one connection reports the cause at once.
+        match timeout(CONNECT_WAIT, PgConnection::connect_with(&connect)).await {
+            Ok(conn) => conn.map_err(|cause| unreachable_at(&connect, &cause))?.close().await?,
+            Err(_) => return Err(silent(&connect, CONNECT_WAIT)),
+        }
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(CONNECTION_WAIT)
-            .connect_with(connect)
+            .connect_with(connect.clone())
             .await?;
-        let backend = Backend::Postgres { pool, write_limit: options.write_limit, owner: OnceLock::new() };
+        let (connect, write_limit) = (Box::new(connect), options.write_limit);
+        let backend = Backend::Postgres { pool, connect, write_limit, owner: OnceLock::new() };
         Ok(Self { backend: Arc::new(backend) })
     }
 
@@ -270,8 +326,8 @@ impl Store {
                 })?;
                 answer.await.map_err(|_| Error::Closed)?
             }
-            Backend::Postgres { pool, write_limit, owner } => {
-                let mut tx = Tx::postgres(pool.begin().await.map_err(Error::from)?);
+            Backend::Postgres { pool, connect, write_limit, owner } => {
+                let mut tx = Tx::postgres(patiently(connect, || pool.begin()).await?);
                 if let Some(owner) = owner.get() {
                     servers::require(&mut tx, *owner).await?;
                 }
@@ -304,7 +360,7 @@ impl Store {
     async fn reader(&self) -> Result<Reader> {
         Ok(match &*self.backend {
             Backend::Sqlite { readers, .. } => Reader::sqlite(readers.acquire().await?),
-            Backend::Postgres { pool, .. } => Reader::postgres(pool.acquire().await?),
+            Backend::Postgres { pool, connect, .. } => Reader::postgres(patiently(connect, || pool.acquire()).await?),
         })
     }
 
@@ -312,9 +368,9 @@ impl Store {
     pub async fn snapshot(&self) -> CoreResult<Reader> {
         let reader = match &*self.backend {
             Backend::Sqlite { readers, .. } => Reader::sqlite_snapshot(readers.begin().await.map_err(Error::from)?),
-            Backend::Postgres { pool, .. } => {
+            Backend::Postgres { pool, connect, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-                Reader::postgres_snapshot(pool.begin_with(begin).await.map_err(Error::from)?)
+                Reader::postgres_snapshot(patiently(connect, || pool.begin_with(begin)).await?)
             }
         };
         Ok(reader)

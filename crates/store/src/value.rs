@@ -12,8 +12,9 @@ use perennial_core::entity::{
     StepOutputKind, TokenKind, WorkKind,
 };
 use perennial_core::id::{
-    AlertId, ApprovalId, ApprovalRequestId, AttemptsId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, JobId, LoadId,
-    ModelId, PipelineRunId, PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
+    AlertId, ApprovalId, ApprovalRequestId, AttemptsId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId,
+    JobId, LoadId, ModelId, PipelineRunId, PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId,
+    TokenId,
 };
 use perennial_core::ledger::Chain;
 use perennial_core::lineage::NodeKind;

@@ -259,10 +259,13 @@ async fn revoke(CurrentCaller { caller }: CurrentCaller, Path(id): Path<TokenId>
 struct Link {
     /// The path to open in a browser, once.
     path: String,
+    /// The URL of the server for people, without a path; absent where it is not known.
+    address: Option<String>,
 }
 
 /// Creates a one-time link that signs a browser in as an administrator
 #[utoipa::path(post, path = "/api/v1/login-links", tag = "access", responses((status = 200, body = Link)))]
 async fn login_link(CurrentCaller { caller }: CurrentCaller) -> Result<Json<Link>, HttpError> {
-    Ok(Json(Link { path: format!("/login/{}", access::login_link(&caller).await?) }))
+    let address = caller.kernel.public_address.get().cloned();
+    Ok(Json(Link { path: format!("/login/{}", access::login_link(&caller).await?), address }))
 }

@@ -45,8 +45,21 @@ struct Endpoint {
     generation: i64,
     /// What answers on this server now: the champion, maybe a canary.
     live: Vec<LiveVersion>,
+    /// Whether it answers as recorded.
+    is_ready: bool,
+    /// Why it does not answer as recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault>,
     /// The version that would answer instead after a rollback, when no canary is on its way.
     before_number: Option<i64>,
+}
+
+/// Why an endpoint does not answer as recorded.
+#[derive(Serialize, ToSchema)]
+struct Fault {
+    message: String,
+    /// What to do.
+    hint: Option<String>,
 }
 
 /// A version that answers now.
@@ -94,6 +107,8 @@ impl From<deployments::EndpointState> for Endpoint {
             canary_release: endpoint.canary_release_digest,
             generation: endpoint.generation,
             live: live.collect(),
+            is_ready: state.fault.is_none(),
+            fault: state.fault.map(|fault| Fault { message: fault.message, hint: fault.hint }),
             before_number: state.before,
         }
     }

@@ -341,6 +341,33 @@ async fn an_endpoint_whose_model_is_not_loaded_is_not_ready() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_cannot_answer_makes_the_server_not_ready_and_requests_get_the_cause() {
+    let (server, project) = Server::with_project().await;
+    let model = TestModel::binary(0.0);
+    server.test.deploy(&project, "delay", &model).await.unwrap();
+    assert_eq!(server.get("/ready").await.status, StatusCode::OK);
+    let gone = perennial_core::blob::BlobDigest::of(&model.onnx);
+    server.test.app.kernel.services.blobs.delete(gone).await.unwrap();
+    let services = perennial_testkit::TestApp::beside(&server.test).await.unwrap();
+    services.app.endpoints.open_all().await.unwrap();
+    let router = perennial_api::router(services.app.clone(), perennial_http::Options::default());
+    let fresh = Server { test: services, router, admin: server.admin.clone() };
+    for probe in ["/ready", "/v2/health/ready"] {
+        let answer = fresh.get(probe).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{probe}");
+        assert!(answer.text().contains("endpoints that cannot answer: 1"), "{probe}: {}", answer.text());
+        assert!(!answer.text().contains("delay"), "{probe} is public and names no endpoint: {}", answer.text());
+    }
+    assert_eq!(fresh.get("/health").await.status, StatusCode::OK);
+    let answer = fresh.post(INFER, flight()).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.text().contains(&gone.to_string()), "the cause: {}", answer.text());
+    let listed = fresh.get("/api/v1/projects/flights/endpoints/delay").await.json();
+    assert_eq!((&listed["is_ready"], &listed["live"]), (&json!(false), &json!([])), "{listed}");
+    assert!(listed["fault"]["message"].as_str().unwrap().contains(&gone.to_string()), "{listed}");
+}
+
+#[tokio::test]
 async fn every_answered_request_is_in_the_prediction_log() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();

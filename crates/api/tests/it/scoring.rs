@@ -214,7 +214,11 @@ async fn each_wrong_request_is_answered_like_mlflow_answers_it() {
             "INVALID_PARAMETER_VALUE",
             "`distance` is missing",
         ),
-        (json!({ "inputs": [[1, 2, 3]] }), "INVALID_PARAMETER_VALUE", "`dep_hour` is missing"),
+        (
+            json!({ "inputs": [[1, 2, 3]] }),
+            "INVALID_PARAMETER_VALUE",
+            "inputs `dep_hour`, `distance`, `carrier` are missing",
+        ),
     ];
     for (body, code, words) in cases {
         let answer = ask(&server, body).await;

@@ -1,7 +1,7 @@
 //! `perennial doctor`: what the machine has, what is missing, and what to do.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -11,7 +11,7 @@ use perennial_runners::{LocalPaths, LocalRunner};
 use perennial_store::{Schema, Store, unreadable};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, ErrorResponse};
 use crate::commands::items;
 use crate::connection::team_server;
 use crate::data_folder;
@@ -39,10 +39,17 @@ pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
         isolation().await,
         disk(folder),
         project(folder),
-        database().await,
         open_files(),
     ];
     findings.extend(rows(folder).await);
+    // A server that runs may use another database than this command would.
+    match running_server(folder) {
+        Some((data, file)) => findings.extend(own_server(&data, &file).await),
+        None => {
+            findings.push(database().await);
+            findings.push(artifacts().await);
+        }
+    }
     findings.extend(server().await);
     if json {
         let report: Vec<_> = findings
@@ -125,17 +132,78 @@ async fn isolated() -> Result<String> {
     Ok(runner::run_to_end(&local, job).await?.outcome()?.isolation)
 }
 
+/// The server that runs over the data folder of this project folder.
+fn running_server(folder: &Path) -> Option<(PathBuf, ServerFile)> {
+    let data = data_folder::of(&folder.canonicalize().ok()?);
+    let file = ServerFile::read(&data)?;
+    let is_alive = rustix::process::Pid::from_raw(file.pid as i32)
+        .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
+    is_alive.then_some((data, file))
+}
+
+/// What the running server uses, and whether it is ready.
+async fn own_server(data: &Path, file: &ServerFile) -> Vec<Finding> {
+    let ready = async { Client::local(data, &file.address)?.get("/ready").await };
+    let (pid, address) = (file.pid, &file.address);
+    let server = match ready.await {
+        Ok(_) => Finding {
+            part: "server",
+            state: "found",
+            found: format!("process {pid} at {address}, ready"),
+            next: String::new(),
+        },
+        Err(error) => {
+            let hint = error.downcast_ref::<ErrorResponse>().and_then(|response| response.hint.clone());
+            Finding {
+                part: "server",
+                state: "wrong",
+                found: format!("process {pid} at {address}: {error:#}"),
+                next: hint.unwrap_or_else(|| "its log has the cause".to_owned()),
+            }
+        }
+    };
+    let used = |part, what: &str| Finding {
+        part,
+        state: "found",
+        found: format!("{what}, used by the running server"),
+        next: String::new(),
+    };
+    vec![server, used("database", &file.database), used("artifacts", &file.artifacts)]
+}
+
+/// Where a server that is started here would store blobs and datasets, and whether that answers.
+async fn artifacts() -> Finding {
+    let Ok(location) = std::env::var("PERENNIAL_ARTIFACTS") else {
+        let found = "in the data folder".to_owned();
+        return Finding { part: "artifacts", state: "found", found, next: String::new() };
+    };
+    match perennial_server::probe_artifacts(&location).await {
+        Ok(()) => Finding { part: "artifacts", state: "found", found: location, next: String::new() },
+        Err(error) => Finding {
+            part: "artifacts",
+            state: "wrong",
+            found: error.message().to_owned(),
+            next: "check PERENNIAL_ARTIFACTS, and the endpoint and credentials of the object store".to_owned(),
+        },
+    }
+}
+
 /// The team's server, if one is configured: whether it answers and accepts the token.
 async fn server() -> Option<Finding> {
     let server = team_server()?;
-    let asked = async {
-        let client = Client::remote(&server, &std::env::var("PERENNIAL_TOKEN").unwrap_or_default())?;
-        client.get("/api/v1/projects").await
+    let Ok(token) = std::env::var("PERENNIAL_TOKEN") else {
+        return Some(Finding {
+            part: "team server",
+            state: "wrong",
+            found: "PERENNIAL_SERVER is set but PERENNIAL_TOKEN is not".to_owned(),
+            next: "`perennial tokens create NAME` on the server's machine creates a token".to_owned(),
+        });
     };
+    let asked = async { Client::remote(&server, &token)?.get("/api/v1/projects").await };
     Some(match asked.await {
-        Ok(_) => Finding { part: "server", state: "found", found: server, next: String::new() },
+        Ok(_) => Finding { part: "team server", state: "found", found: server, next: String::new() },
         Err(error) => Finding {
-            part: "server",
+            part: "team server",
             state: "wrong",
             found: format!("{error:#}"),
             next: "check PERENNIAL_SERVER and PERENNIAL_TOKEN".to_owned(),
@@ -228,7 +296,7 @@ async fn database() -> Finding {
         Err(error) => Finding {
             part: "database",
             state: "wrong",
-            found: error.to_string(),
+            found: perennial_core::Error::from(error).chain(),
             next: "check PERENNIAL_DATABASE".to_owned(),
         },
     }

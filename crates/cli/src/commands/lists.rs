@@ -77,13 +77,39 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
             let mut listed = items(&answer);
             if matches!(other, Command::Endpoints) {
                 listed.iter_mut().for_each(hide_promoted_canary);
+                listed.iter_mut().for_each(name_readiness);
             }
             if listed.is_empty() {
                 say!("none yet");
             } else {
                 say!("{}", shown(&listed, &columns, &zone(client, &base, json).await?));
             }
+            for endpoint in &listed {
+                note_fault(endpoint);
+            }
             Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Writes into an endpoint whether it answers as recorded.
+fn name_readiness(endpoint: &mut Value) {
+    let is_silent = items(&endpoint["live"]).is_empty();
+    let word = match endpoint["is_ready"] == json!(false) {
+        true if is_silent => "cannot answer",
+        true => "outdated",
+        false if is_silent => "no version",
+        false => "ready",
+    };
+    endpoint["state"] = word.into();
+}
+
+/// Prints why an endpoint does not answer as recorded.
+fn note_fault(endpoint: &Value) {
+    if let Some(message) = endpoint["fault"]["message"].as_str() {
+        note!("endpoint `{}`: {message}", cell(&endpoint["name"]));
+        if let Some(hint) = endpoint["fault"]["hint"].as_str() {
+            note!("  hint: {hint}");
         }
     }
 }
@@ -270,6 +296,7 @@ fn view(command: &Command) -> View {
             "/endpoints",
             &[
                 ("endpoint", "name"),
+                ("state", "state"),
                 ("champion", "champion_number"),
                 ("canary", "canary_number"),
                 ("canary state", "canary_state"),

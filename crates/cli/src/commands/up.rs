@@ -88,7 +88,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         // A log keeps what it is given, and others read it.
         if std::io::stderr().is_terminal() {
             let link = server.admin_link().await?;
-            note!("sign in at {}/login/{link} (valid once, until the next start)", server.address);
+            note!("sign in at {}/login/{link} (valid once, until the next start)", server.public_address);
         } else {
             note!("`perennial login-link` in {} prints a link to sign in", paths.root.display());
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use perennial_config::{FILE_NAME, Project, StepKind};
+use perennial_config::{FILE_NAME, Project, declared_files_in};
 use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 use perennial_core::{Error, ErrorCode};
 use perennial_data::files_below;
@@ -44,17 +44,11 @@ impl<'a> Folder<'a> {
     /// The declared files that exist, with the text of those that the server validates.
     fn declared(&self) -> Result<BTreeMap<String, Option<String>>> {
         let mut declared = BTreeMap::new();
-        let Some(project) = &self.project else { return Ok(declared) };
-        for pattern in project.declared_files() {
-            if !files_below(self.root, pattern)?.is_empty() {
-                declared.insert(pattern.to_owned(), None);
-            }
-        }
-        for step in project.steps.values() {
-            if let StepKind::Sql { file } = &step.kind
-                && let Some(text) = declared.get_mut(file)
-            {
-                *text = std::fs::read_to_string(self.root.join(file)).ok();
+        // Also of a file with mistakes: a declared file that is there must not be reported as missing beside them.
+        for file in declared_files_in(&self.text) {
+            if !files_below(self.root, &file.path)?.is_empty() {
+                let text = file.is_sql.then(|| std::fs::read_to_string(self.root.join(&file.path)).ok()).flatten();
+                declared.insert(file.path, text);
             }
         }
         Ok(declared)

@@ -7,6 +7,8 @@ fn every_example_is_valid() {
     for example in ["flights", "flights-python", "weather"] {
         let place = Place::example(example);
         assert!(place.good(&["check"]).contains("is valid"), "{example}");
+        let ignored = std::fs::read_to_string(place.path().join(".gitignore")).unwrap();
+        assert!(ignored.lines().any(|line| line == ".perennial/"), "{example}: {ignored}");
     }
 }
 
@@ -37,6 +39,26 @@ fn init_does_not_overwrite() {
     let output = place.run(&["init"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("exists already"));
+}
+
+#[test]
+fn a_mistake_is_reported_alone_and_not_with_files_that_are_there() {
+    for (old, new) in [("metric = \"auc\"", "metric = \"acu\""), ("slices = ", "slises = "), ("kind   = ", "kindd = ")]
+    {
+        let place = Place::example("flights-python");
+        let file = std::fs::read_to_string(place.path().join("perennial.toml")).unwrap();
+        let Some(old) = [old, &old.replace("   ", " ")].into_iter().find(|old| file.contains(*old)).map(str::to_owned)
+        else {
+            panic!("`{old}` is not in the example")
+        };
+        place.edit("perennial.toml", &old, new);
+        let output = place.run(&["check"]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        for consequence in ["no file matches", "does not exist", "unknown input"] {
+            assert!(!errors.contains(consequence), "{new}: {errors}");
+        }
+    }
 }
 
 const SALES: &str = r#"[project]

@@ -128,7 +128,10 @@ impl Validator<'_, '_> {
     /// Reports an input of the form `first.part` that is neither a part of the task's dataset nor an output of a step.
     fn validate_part(&mut self, name: &StepName, text: &str, (first, part): (&str, &str), at: &Path) {
         let is_data = self.task.as_ref().is_some_and(|task| task.data.as_str() == first);
-        if is_data && matches!(part, "train" | "test") || self.parsed.is_removed(&at!["steps", first]) {
+        let is_part = matches!(part, "train" | "test");
+        // A task with mistakes names no dataset; its mistakes are reported, and this would only follow from them.
+        let task_is_unknown = self.task.is_none() && self.parsed.is_affected(&at!["task"]);
+        if (is_data || task_is_unknown) && is_part || self.parsed.is_removed(&at!["steps", first]) {
             return;
         }
         if first == name.as_str() {
@@ -141,11 +144,12 @@ impl Validator<'_, '_> {
             return;
         }
         let suggestion = if is_data {
-            choose(part, &["train", "test"])
+            choose(text, &[format!("{first}.train").as_str(), format!("{first}.test").as_str()])
         } else if outputs.is_empty() {
             Some("expected a dataset, `<task data>.train`, `<task data>.test` or `<step>.<output>`".to_owned())
         } else {
-            choose(part, &outputs.iter().map(String::as_str).collect::<Vec<_>>())
+            let known: Vec<String> = outputs.iter().map(|output| format!("{first}.{output}")).collect();
+            choose(text, &known.iter().map(String::as_str).collect::<Vec<_>>())
         };
         self.error_at_value(at, format!("unknown input `{text}`"), suggestion);
     }

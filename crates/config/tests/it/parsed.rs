@@ -4,7 +4,7 @@ use std::path::Path;
 
 use perennial_config::{
     CheckKind, Environment, Event, GraphNode, Input, Isolation, Network, OutputKind, Project, Size, Start, StepKind,
-    predictions_of, template,
+    declared_files_in, predictions_of, template,
 };
 use perennial_core::calendar::Duration;
 use perennial_core::port::data::{Format, Mode, Severity};
@@ -91,6 +91,23 @@ fn a_command_is_parsed_with_everything_it_declares() {
     assert_eq!((run.outputs["model"].path.as_str(), run.outputs["model"].kind), ("model", OutputKind::Model));
     assert_eq!((run.retries, run.isolation, run.network), (0, Isolation::Full, Network::Full));
     assert_eq!(project.declared_files(), ["requirements.txt", "sql/features.sql", "train.py"]);
+}
+
+#[test]
+fn declared_files_are_found_in_a_file_with_mistakes() {
+    let paths = |text: &str| {
+        let files = declared_files_in(text).into_iter();
+        files.map(|file| (file.path, file.is_sql)).collect::<Vec<_>>()
+    };
+    let expected = [("requirements.txt", false), ("sql/features.sql", true), ("train.py", false)];
+    let expected = expected.map(|(path, is_sql)| (path.to_owned(), is_sql));
+    assert_eq!(paths(FLIGHTS_PYTHON), expected);
+    let wrong = FLIGHTS_PYTHON.replace("metric", "metrik").replace("slices", "slises");
+    assert!(perennial_config::Project::parse("perennial.toml", &wrong).is_err());
+    assert_eq!(paths(&wrong), expected);
+    assert_eq!(paths("[steps.a]\nsql = \"/etc/passwd\"\ncode = [\"../x.py\", 7]\nenv = \"system\"\n"), []);
+    assert_eq!(paths("steps = 1"), []);
+    assert_eq!(paths("not toml"), []);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use perennial_ingest::datasets::{self, CheckResult, Load, LoadOrigin};
 use perennial_kernel::Caller;
 use perennial_kernel::alerts::{self, Alert};
 use perennial_projects::ProjectState;
+use perennial_release::deployments::EndpointState;
 use perennial_release::{Endpoints, releases};
 use perennial_watch::monitor_results::{self, MonitorResultKind};
 
@@ -83,7 +84,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     stages.push(step(&layout, &facts, project, "Train", true));
     stages.push(test(&layout, &caller, project).await?);
     stages.push(release(&layout, &caller, project, &facts).await?);
-    stages.push(serve(&layout, &request.app().endpoints, &caller, project).await?);
+    stages.push(serve(&layout, &request.app().endpoints, (&caller, project), &facts).await?);
     stages.push(watch(&layout, &caller, project, &facts).await?);
     stages.push(retrain(&layout, project, &facts));
     page(&Page { layout, owners, task, stages })
@@ -233,7 +234,12 @@ async fn release(layout: &Layout, caller: &Caller, project: &ProjectState, facts
     Ok(Stage { name: "Release", href: layout.to("releases"), badge, fact, at_ms, alerts })
 }
 
-async fn serve(layout: &Layout, endpoints: &Arc<Endpoints>, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+async fn serve(
+    layout: &Layout,
+    endpoints: &Arc<Endpoints>,
+    (caller, project): (&Caller, &ProjectState),
+    facts: &ProjectFacts,
+) -> Result<Stage> {
     let endpoints = endpoints.list(caller, project).await?;
     let texts = endpoints.iter().map(|state| {
         let endpoint = &state.endpoint;
@@ -250,7 +256,10 @@ async fn serve(layout: &Layout, endpoints: &Arc<Endpoints>, caller: &Caller, pro
     let fact = if fact.is_empty() { "no endpoint answers yet".to_owned() } else { fact };
     let at_ms = endpoints.iter().filter_map(|state| state.endpoint.champion_since_ms).max();
     let badge = if is_live { StatusBadge::READY } else { StatusBadge::NONE };
-    Ok(Stage { name: "Serve", href: layout.to("endpoints"), badge, fact, at_ms, alerts: Vec::new() })
+    let is_silent = |state: &EndpointState| state.fault.is_some() && state.live.is_empty();
+    let badge = if endpoints.iter().any(is_silent) { StatusBadge::UNREADY } else { badge };
+    let alerts = facts.alerts(|subject| matches!(subject, AlertSubject::Endpoint(_)));
+    Ok(Stage { name: "Serve", href: layout.to("endpoints"), badge, fact, at_ms, alerts })
 }
 
 async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, facts: &ProjectFacts) -> Result<Stage> {

@@ -96,5 +96,13 @@ fn a_principal_without_grants_is_refused_with_the_permission_it_lacks() {
         let refused = ada.require(permission, Scope::Server).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::PermissionDenied);
         assert_eq!(refused.message(), format!("`ada` lacks the permission `{word}` here"));
+        let role = permission.lowest_role();
+        assert!(
+            role.allows(permission) && Role::ALL.into_iter().all(|lower| lower >= role || !lower.allows(permission))
+        );
+        let command = format!("`perennial principals grant ada --role {}`", role.as_str());
+        assert!(refused.hint().unwrap().contains(&command), "{:?}", refused.hint());
+        let refused = ada.require(permission, Scope::Project(project(1))).unwrap_err();
+        assert!(refused.hint().unwrap().contains(" --on PROJECT`"), "{:?}", refused.hint());
     }
 }

@@ -127,12 +127,22 @@ pub(super) async fn execute(
     }
     skip(&context, schedule.skipped()).await?;
     if let Some((step, error)) = failures.into_iter().next() {
-        return Err(error.with_message(format!("step `{step}` failed: {}", error.message())));
+        return Err(failure(&collected.failed, &step, &error));
     }
     if cancellation.is_requested() {
         return Ok(None);
     }
     Ok(Some(Executed { context, collected, steps_run: executed }))
+}
+
+/// The error of a run whose step failed. Datasets that could not be loaded come first: the step may lack their rows.
+fn failure(unloaded: &[(DatasetName, Error)], step: &StepName, error: &Error) -> Error {
+    let step_failed = format!("step `{step}` failed: {}", error.message());
+    let Some((_, cause)) = unloaded.first() else { return error.with_message(step_failed) };
+    let causes =
+        unloaded.iter().map(|(dataset, cause)| format!("dataset `{dataset}` was not loaded: {}", cause.message()));
+    let all: Vec<String> = causes.chain([step_failed]).collect();
+    cause.with_message(all.join("; "))
 }
 
 /// The longest wait for files that may still be being written. Files of sources with a longer `settle` are left for the

@@ -148,6 +148,19 @@ async fn a_source_that_cannot_be_listed_fails_the_run_after_its_steps_ran_over_e
 }
 
 #[tokio::test]
+async fn a_step_without_rows_fails_with_the_cause_of_the_failed_load() {
+    let test = TestProject::start(FILE).await;
+    test.test.data.offer("a.csv", "n\n1\n");
+    test.test.data.fail_next(Call::List);
+    let ended = test.run().await;
+    let message = ended.error().message().to_owned();
+    let (cause, step) = message.split_once("; ").unwrap_or_else(|| panic!("{message}"));
+    assert!(cause.starts_with("dataset `flown` was not loaded: "), "{message}");
+    assert_eq!(step, "step `report` failed: dataset `flown` has no rows yet");
+    assert_eq!(ended.error().code(), ErrorCode::Storage, "that of the cause");
+}
+
+#[tokio::test]
 async fn a_run_for_a_monitor_collects_nothing() {
     let test = start().await;
     test.run().await;

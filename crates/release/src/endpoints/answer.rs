@@ -14,6 +14,10 @@ use serde_json::json;
 
 use super::Endpoints;
 use crate::router::{Deployment, LoadedVersion};
+use perennial_kernel::first_few;
+
+/// Inputs that an error names, at most.
+const MISSING_NAMED_MAX: usize = 50;
 
 /// What to do with columns that are neither features nor keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,8 +215,7 @@ fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extr
     }
     for input in &signature.inputs {
         let Some(column) = inputs.column(&input.name) else {
-            return Err(Error::new(ErrorCode::Signature, format!("input `{}` is missing", input.name))
-                .with_hint("name every feature; null is allowed as its value"));
+            return Err(missing_inputs(signature, inputs));
         };
         let message = match (input.kind, column) {
             (InputKind::Number, Column::Text(text)) if input.time.is_some() => {
@@ -242,6 +245,17 @@ fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extr
         return Err(Error::new(ErrorCode::Signature, message));
     }
     Ok(())
+}
+
+/// The error that names every input which a request lacks.
+fn missing_inputs(signature: &Signature, inputs: &Frame) -> Error {
+    let missing = signature.inputs.iter().map(|input| input.name.as_str());
+    let missing: Vec<&str> = missing.filter(|name| inputs.column(name).is_none()).collect();
+    let message = match missing.as_slice() {
+        [one] => format!("input `{one}` is missing"),
+        several => format!("inputs {} are missing", first_few(several, MISSING_NAMED_MAX, "")),
+    };
+    Error::new(ErrorCode::Signature, message).with_hint("name every feature; null is allowed as its value")
 }
 
 /// The columns of a request, by use.

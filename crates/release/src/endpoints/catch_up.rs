@@ -5,17 +5,22 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use perennial_core::Result;
 use perennial_core::entity::Endpoint;
 use perennial_core::id::ProjectId;
 use perennial_core::name::EndpointName;
+use perennial_core::{Error, Result};
+use perennial_kernel::Caller;
+use perennial_kernel::alerts::{self, AlertSubject};
 use perennial_projects::ProjectState;
+use serde_json::json;
 
 use super::Endpoints;
 use crate::router::LoadedVersion;
 
 /// The interval between a failed swap and its retry, on the wall clock; each further failure doubles it.
 const RETRY_MS_MIN: i64 = 10_000;
+/// The name of the alert about an endpoint that does not answer as recorded.
+const NOT_READY: &str = "not_ready";
 /// The maximum interval between two retries.
 const RETRY_MS_MAX: i64 = 10 * 60_000;
 
@@ -34,7 +39,7 @@ impl fmt::Display for Behind {
     }
 }
 
-/// When a failed swap of each endpoint is retried.
+/// The endpoints whose last swap failed: why, and when it is retried.
 #[derive(Default)]
 pub(super) struct Retries(Mutex<HashMap<(ProjectId, EndpointName), Retry>>);
 
@@ -43,28 +48,61 @@ struct Retry {
     wall_ms: i64,
     /// The current interval.
     pause_ms: i64,
+    fault: EndpointFault,
+}
+
+/// Why an endpoint does not answer as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointFault {
+    /// The cause, one line.
+    pub message: String,
+    /// What to do, if it is known.
+    pub hint: Option<String>,
+}
+
+impl EndpointFault {
+    fn new(error: &Error) -> Self {
+        Self { message: error.chain(), hint: error.hint().map(str::to_owned) }
+    }
 }
 
 impl Retries {
     fn is_due(&self, endpoint: &Endpoint, wall_ms: i64) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&key(endpoint)).is_none_or(|retry| retry.wall_ms <= wall_ms)
+        let key = (endpoint.project_id, endpoint.name.clone());
+        all.get(&key).is_none_or(|retry| retry.wall_ms <= wall_ms)
     }
 
-    fn succeeded(&self, endpoint: &Endpoint) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(endpoint));
-    }
-
-    fn failed(&self, endpoint: &Endpoint, wall_ms: i64) {
+    /// Keeps why a swap failed; the first retry is due at once.
+    fn keep(&self, (project, endpoint): (ProjectId, &EndpointName), wall_ms: i64, error: &Error) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before_ms = all.get(&key(endpoint)).map_or(0, |retry| retry.pause_ms);
-        let pause_ms = (before_ms * 2).clamp(RETRY_MS_MIN, RETRY_MS_MAX);
-        all.insert(key(endpoint), Retry { wall_ms: wall_ms + pause_ms, pause_ms });
+        let fault = EndpointFault::new(error);
+        let retry = all.entry((project, endpoint.clone()));
+        retry.or_insert_with(|| Retry { wall_ms, pause_ms: 0, fault: fault.clone() }).fault = fault;
     }
-}
 
-fn key(endpoint: &Endpoint) -> (ProjectId, EndpointName) {
-    (endpoint.project_id, endpoint.name.clone())
+    /// Sets the next retry, after a retry that failed.
+    fn postpone(&self, endpoint: &Endpoint, wall_ms: i64) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(retry) = all.get_mut(&(endpoint.project_id, endpoint.name.clone())) {
+            retry.pause_ms = (retry.pause_ms * 2).clamp(RETRY_MS_MIN, RETRY_MS_MAX);
+            retry.wall_ms = wall_ms + retry.pause_ms;
+        }
+    }
+
+    /// Returns whether the last swap had failed.
+    fn succeeded(&self, project: ProjectId, endpoint: &EndpointName) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(project, endpoint.clone())).is_some()
+    }
+
+    fn find(&self, project: ProjectId, endpoint: &EndpointName) -> Option<EndpointFault> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(project, endpoint.clone())).map(|retry| retry.fault.clone())
+    }
+
+    fn list(&self) -> Vec<(ProjectId, EndpointName)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
 }
 
 impl Endpoints {
@@ -78,15 +116,82 @@ impl Endpoints {
     ) -> Behind {
         let mut behind = Behind::default();
         for name in names {
-            if let Err(error) = self.refresh(project, name, ready).await {
-                tracing::error!(endpoint.name = %name, error = error.chain(), "a recorded change of an endpoint is not swapped in yet");
+            if self.swap_in(project, name, ready).await.is_err() {
                 behind.0.push(name.clone());
             }
         }
         behind
     }
 
-    /// Swaps in the recorded changes that this server does not answer by yet. A failure is logged, affects no other
+    /// Swaps in what is recorded of an endpoint. A failure is logged, kept as the endpoint's fault, and an alert until it
+    /// succeeds.
+    async fn swap_in(
+        self: &Arc<Self>,
+        project: &Arc<ProjectState>,
+        name: &EndpointName,
+        ready: Option<&LoadedVersion>,
+    ) -> Result<()> {
+        match self.refresh(project, name, ready).await {
+            Ok(()) => {
+                if self.retries.succeeded(project.id, name) {
+                    self.resolve_fault(project, name).await;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(endpoint.name = %name, error = error.chain(), "an endpoint does not answer as recorded");
+                self.report_fault(project, name, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps why an endpoint does not answer as recorded, and fires an alert. An alert that cannot be stored is logged.
+    pub(super) async fn report_fault(&self, project: &ProjectState, name: &EndpointName, error: &Error) {
+        self.retries.keep((project.id, name), self.kernel.services.clock.wall_ms(), error);
+        let message = format!("endpoint `{name}` does not answer as recorded: {}", error.chain());
+        let caller = Caller::system(self.kernel.clone(), "endpoints");
+        let about = (AlertSubject::Endpoint(name.clone()), NOT_READY, 0);
+        let facts = json!({ "hint": error.hint() });
+        let open = alerts::list_past(&caller, project.id, (&about.0, NOT_READY), |_| true).await;
+        if open.is_ok_and(|open| !open.is_empty()) {
+            return;
+        }
+        let at = project.now();
+        let alert = alerts::new(project.id, at, (about.0, NOT_READY, at.wall_ms), facts, message);
+        if let Err(error) = alerts::fire(&caller, alert, None).await {
+            tracing::warn!(endpoint.name = %name, error = error.chain(), "an alert about an endpoint was not stored");
+        }
+    }
+
+    async fn resolve_fault(&self, project: &ProjectState, name: &EndpointName) {
+        let (caller, subject) =
+            (Caller::system(self.kernel.clone(), "endpoints"), AlertSubject::Endpoint(name.clone()));
+        if let Err(error) = alerts::resolve_past(&caller, project.id, (&subject, NOT_READY), |_| true).await {
+            tracing::warn!(endpoint.name = %name, error = error.chain(), "an alert about an endpoint was not resolved");
+        }
+    }
+
+    /// Why an endpoint does not answer as recorded, if its last swap failed.
+    pub fn fault(&self, project: ProjectId, name: &EndpointName) -> Option<EndpointFault> {
+        self.retries.find(project, name)
+    }
+
+    /// Why endpoints of a name do not answer as recorded, in any project.
+    pub fn faults_of(&self, name: &EndpointName) -> Vec<EndpointFault> {
+        let all = self.retries.list();
+        all.iter().filter(|(_, known)| known == name).filter_map(|(project, name)| self.fault(*project, name)).collect()
+    }
+
+    /// The number of endpoints that cannot answer at all.
+    pub fn unready(&self) -> usize {
+        let is_silent = |(project, name): &(ProjectId, EndpointName)| {
+            self.router.find(name.as_str()).is_none_or(|live| live.project.id != *project)
+        };
+        self.retries.list().iter().filter(|endpoint| is_silent(endpoint)).count()
+    }
+
+    /// Swaps in the recorded changes that this server does not answer by yet. A failure affects no other
     /// endpoint, and is retried after an interval that doubles from 10 s to 10 min.
     pub async fn catch_up(self: &Arc<Self>, project: &Arc<ProjectState>, stored: &[Endpoint]) {
         let is_behind = |endpoint: &&Endpoint| {
@@ -94,15 +199,8 @@ impl Endpoints {
         };
         for endpoint in stored.iter().filter(is_behind) {
             let wall_ms = self.kernel.services.clock.wall_ms();
-            if !self.retries.is_due(endpoint, wall_ms) {
-                continue;
-            }
-            match self.open(project, endpoint).await {
-                Ok(()) => self.retries.succeeded(endpoint),
-                Err(error) => {
-                    tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint does not answer as recorded");
-                    self.retries.failed(endpoint, wall_ms);
-                }
+            if self.retries.is_due(endpoint, wall_ms) && self.open(project, endpoint).await.is_err() {
+                self.retries.postpone(endpoint, wall_ms);
             }
         }
     }
@@ -110,8 +208,17 @@ impl Endpoints {
     /// Swaps in what is recorded of an endpoint. Requests of its canary before this server answered are counted.
     pub(super) async fn open(self: &Arc<Self>, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
         let is_first = self.router.find(endpoint.name.as_str()).is_none();
-        self.refresh(project, &endpoint.name, None).await?;
-        if is_first { self.restore_counts(project, endpoint).await } else { Ok(()) }
+        self.swap_in(project, &endpoint.name, None).await?;
+        if !is_first {
+            return Ok(());
+        }
+        // An alert of the server before this one.
+        self.resolve_fault(project, &endpoint.name).await;
+        let restored = self.restore_counts(project, endpoint).await;
+        if let Err(error) = &restored {
+            tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "requests before the start are not counted");
+        }
+        restored
     }
 }
 

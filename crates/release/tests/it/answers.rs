@@ -53,6 +53,10 @@ async fn a_missing_input_is_refused_by_name() {
         assert_eq!(error.message(), format!("input `{name}` is missing"));
     }
     ask(&trained, without("flight_id"), None).await.unwrap();
+    let mut few = Frame::new();
+    few.push("distance", Column::Number(vec![1.0]));
+    let error = ask(&trained, few, None).await.map(|answer| answer.version).unwrap_err();
+    assert_eq!(error.message(), "inputs `dep_hour`, `carrier` are missing", "all of them at once");
 }
 
 #[tokio::test]

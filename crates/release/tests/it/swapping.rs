@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use perennial_core::blob::BlobDigest;
 use perennial_core::frame::Frame;
 use perennial_core::id::ProjectId;
 use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::port::model::LoadedModel;
+use perennial_kernel::alerts::{self, AlertSubject};
 use perennial_release::{Deployment, EndpointRouter, LoadedVersion, Routes};
 use perennial_testkit::{TestApp, TestModel};
 use tokio::sync::Notify;
@@ -119,4 +121,37 @@ async fn a_removal_leaves_the_endpoint_of_another_project() {
     let router = &test.app.endpoints.router;
     router.remove(ProjectId::generate(), &"delay".parse().unwrap(), 100).await;
     assert!(router.find("delay").is_some());
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_model_cannot_be_loaded_is_seen_with_the_cause_until_it_answers() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let model = TestModel::binary(0.0);
+    test.deploy(&project, "delay", &model).await.unwrap();
+    let gone = BlobDigest::of(&model.onnx);
+    test.app.kernel.services.blobs.delete(gone).await.unwrap();
+    let next = TestApp::beside(&test).await.unwrap();
+    let project = next.app.projects.get(project.id).await.unwrap();
+    next.app.endpoints.open_all().await.unwrap();
+    let (caller, name) = (next.system(), "delay".parse().unwrap());
+    let state = async || next.app.endpoints.get(&caller, &project, &name).await.unwrap();
+    let firing = async || {
+        let alerts = alerts::list_firing(&caller, project.id, 10).await.unwrap();
+        alerts.into_iter().map(|alert| (alert.subject, alert.message)).collect::<Vec<_>>()
+    };
+    let fault = state().await.fault.unwrap();
+    assert!(fault.message.contains(&gone.to_string()), "{fault:?}");
+    assert_eq!((next.app.endpoints.unready(), next.app.endpoints.faults_of(&name)), (1, vec![fault.clone()]));
+    let expected = format!("endpoint `delay` does not answer as recorded: {}", fault.message);
+    assert_eq!(firing().await, [(AlertSubject::Endpoint(name.clone()), expected)]);
+    let stored = [state().await.endpoint];
+    for _ in 0..2 {
+        next.app.endpoints.catch_up(&project, &stored).await;
+        assert_eq!(firing().await.len(), 1, "one alert for one fault");
+    }
+    next.app.kernel.services.blobs.put_bytes(model.onnx.clone()).await.unwrap();
+    next.clock.advance(10_000);
+    next.app.endpoints.catch_up(&project, &stored).await;
+    assert_eq!((state().await.fault, next.app.endpoints.unready(), firing().await), (None, 0, Vec::new()));
+    assert!(next.app.endpoints.router.find("delay").is_some());
 }

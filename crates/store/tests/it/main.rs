@@ -15,6 +15,7 @@ mod jobs_model;
 mod ledger;
 mod loads_model;
 mod metrics;
+mod outage;
 mod ownership;
 mod pipelines;
 mod projects;

@@ -1,6 +1,8 @@
 use perennial_core::entity::Endpoint;
 use perennial_core::id::{ModelId, ProjectId};
 
+use perennial_kernel::wrong_state;
+
 use super::{Behind, Retries};
 
 #[test]
@@ -10,12 +12,17 @@ fn a_failed_swap_is_retried_after_intervals_that_double_up_to_ten_minutes() {
     let (retries, mut now_ms) = (Retries::default(), 0);
     assert!(retries.is_due(&endpoint, now_ms));
     for seconds in [10, 20, 40, 80, 160, 320, 600, 600] {
-        retries.failed(&endpoint, now_ms);
+        let error = wrong_state(format!("not for {seconds} s"));
+        retries.keep((endpoint.project_id, &endpoint.name), now_ms, &error);
+        retries.postpone(&endpoint, now_ms);
+        let fault = retries.find(endpoint.project_id, &endpoint.name).unwrap();
+        assert_eq!(fault.message, error.message(), "the last cause");
         now_ms += seconds * 1_000;
         assert!(!retries.is_due(&endpoint, now_ms - 1), "before {seconds} s");
         assert!(retries.is_due(&endpoint, now_ms), "after {seconds} s");
     }
-    retries.succeeded(&endpoint);
+    assert!(retries.succeeded(endpoint.project_id, &endpoint.name));
+    assert!(!retries.succeeded(endpoint.project_id, &endpoint.name));
     assert!(retries.is_due(&endpoint, 0));
 }
 
