@@ -1,4 +1,6 @@
-//! `/metrics`: requests, predictions, background work and memory, as Prometheus scrapes them.
+//! `/metrics`: requests, predictions, projects, background work and memory, as Prometheus scrapes them.
+
+mod projects;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -9,15 +11,17 @@ use http::header;
 use perennial_core::Error;
 use perennial_core::permission::Permission;
 use perennial_http::Slices;
+use perennial_http::extract::CurrentCaller;
 use perennial_http::metrics::CONTENT_TYPE;
 use perennial_http::{Access, HttpError};
 use perennial_release::Route;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use self::projects::ProjectMetrics;
 use crate::routes::JsonRoutes;
 use crate::state::ApiState;
 
@@ -25,9 +29,10 @@ pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes.probe("/metrics", Access::Server(Permission::Read), show)
 }
 
-async fn show(State(state): State<ApiState>) -> Result<Response, HttpError> {
-    let text = state.perimeter.metrics().text();
-    let text = text.map_err(|cause| Error::internal("the metrics could not be written", cause))?;
+async fn show(State(state): State<ApiState>, CurrentCaller { caller }: CurrentCaller) -> Result<Response, HttpError> {
+    let unwritten = |cause| Error::internal("the metrics could not be written", cause);
+    let mut text = state.perimeter.metrics().text().map_err(unwritten)?;
+    text.push_str(&ProjectMetrics::read(&state.app, &caller).await?.text().map_err(unwritten)?);
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
@@ -68,17 +73,32 @@ fn encode_gauge(encoder: &mut DescriptorEncoder<'_>, (name, help): (&str, &str),
 
 #[derive(Debug, Clone, EncodeLabelSet)]
 struct VersionLabels {
+    project: String,
     endpoint: String,
     version: i64,
     part: &'static str,
 }
 
-#[derive(Debug, EncodeLabelSet)]
-struct QuantileLabels {
-    endpoint: String,
-    version: i64,
-    part: &'static str,
-    quantile: f64,
+/// Upper bounds of the latency buckets of predictions, in seconds.
+const BOUNDS_SECONDS: [f64; 12] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+
+/// Latencies of predictions by bucket.
+struct Latencies {
+    /// The sum of all latencies, in seconds.
+    sum: f64,
+    count: u64,
+    /// The latencies of each bucket by its upper bound.
+    buckets: Vec<(f64, u64)>,
+}
+
+impl EncodeMetric for Latencies {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        encoder.encode_histogram::<NoLabelSet>(self.sum, self.count, &self.buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
 }
 
 /// What one version answered since it got its role.
@@ -86,8 +106,7 @@ struct VersionRequests {
     labels: VersionLabels,
     requests: u64,
     errors: u64,
-    /// Latency by quantile, in seconds.
-    seconds: Vec<(f64, f64)>,
+    latencies: Latencies,
 }
 
 fn version_requests(app: &Slices) -> Vec<VersionRequests> {
@@ -95,14 +114,21 @@ fn version_requests(app: &Slices) -> Vec<VersionRequests> {
     for endpoint in app.endpoints.router.names() {
         let Some(deployment) = app.endpoints.router.find(&endpoint) else { continue };
         for Route { version, role, .. } in deployment.routes.iter() {
-            let part = role.as_str();
-            let seconds = |quantile| Some((quantile, version.stats.latency_ms(quantile)? / 1e3));
-            all.push(VersionRequests {
-                labels: VersionLabels { endpoint: endpoint.clone(), version: version.number, part },
-                requests: version.stats.requests(),
-                errors: version.stats.errors(),
-                seconds: [0.5, 0.99].into_iter().filter_map(seconds).collect(),
-            });
+            let labels = VersionLabels {
+                project: deployment.project.name.to_string(),
+                endpoint: endpoint.clone(),
+                version: version.number,
+                part: role.as_str(),
+            };
+            let bounds_ms = BOUNDS_SECONDS.map(|seconds| seconds * 1e3);
+            let (counts, sum_ms) = version.stats.latencies(&bounds_ms);
+            let latencies = Latencies {
+                sum: sum_ms / 1e3,
+                count: counts.iter().sum(),
+                buckets: BOUNDS_SECONDS.into_iter().zip(counts).collect(),
+            };
+            let (requests, errors) = (version.stats.requests(), version.stats.errors());
+            all.push(VersionRequests { labels, requests, errors, latencies });
         }
     }
     all
@@ -121,13 +147,9 @@ fn encode_predictions(app: &Slices, encoder: &mut DescriptorEncoder<'_>) -> fmt:
         versions.iter().map(|version| (&version.labels, version.errors)),
     )?;
     let help = "Latency of a version's answers.";
-    let mut family = encoder.encode_descriptor("perennial_prediction_seconds", help, None, MetricType::Gauge)?;
-    for VersionRequests { labels, seconds, .. } in &versions {
-        let VersionLabels { endpoint, version, part } = labels.clone();
-        for (quantile, value) in seconds {
-            let labels = QuantileLabels { endpoint: endpoint.clone(), version, part, quantile: *quantile };
-            ConstGauge::new(*value).encode(family.encode_family(&labels)?)?;
-        }
+    let mut family = encoder.encode_descriptor("perennial_prediction_seconds", help, None, MetricType::Histogram)?;
+    for VersionRequests { labels, latencies, .. } in &versions {
+        latencies.encode(family.encode_family(labels)?)?;
     }
     Ok(())
 }

@@ -71,8 +71,19 @@ impl LatencyHistogram {
             passed += count;
             passed >= rank
         })?;
-        // The point with the same relative distance to both edges of the bin.
-        Some(2.0 * growth().powi(bin as i32 + FIRST_BIN) / (growth() + 1.0))
+        Some(middle(bin))
+    }
+
+    /// How many latencies lie in each bucket up to a bound in milliseconds, in increasing order, then how many exceed the
+    /// last bound; and the sum of all in milliseconds. Each latency counts by the middle of its bin.
+    pub fn buckets(&self, bounds_ms: &[f64]) -> (Vec<u64>, f64) {
+        let (mut buckets, mut sum) = (vec![0; bounds_ms.len() + 1], 0.0);
+        for (bin, count) in self.counts().enumerate().filter(|(_, count)| *count > 0) {
+            let latency = middle(bin);
+            buckets[bounds_ms.partition_point(|bound| *bound < latency)] += count;
+            sum += latency * count as f64;
+        }
+        (buckets, sum)
     }
 
     /// Median and 99th percentile; `None` when empty.
@@ -84,6 +95,11 @@ impl LatencyHistogram {
     fn counts(&self) -> impl Iterator<Item = u64> {
         self.bins.get().into_iter().flatten().map(|count| count.load(Ordering::Relaxed))
     }
+}
+
+/// The latency in milliseconds with the same relative distance to both edges of a bin.
+fn middle(bin: usize) -> f64 {
+    2.0 * growth().powi(bin as i32 + FIRST_BIN) / (growth() + 1.0)
 }
 
 /// The ratio of a bin's upper to its lower edge.

@@ -15,10 +15,14 @@ mod unchanged;
 mod version_digest;
 mod writer;
 
+use std::collections::BTreeMap;
+
 use crate::checks::{Report, evaluate};
 use perennial_core::Result;
 use perennial_core::clock::Instant;
 use perennial_core::entity::{CheckResult, Load, Profile};
+use perennial_core::id::ProjectId;
+use perennial_core::permission::Permission;
 use perennial_core::port::data::{Mode, Severity, Staged};
 use perennial_core::rule::Verdict;
 use perennial_core::state::{LoadEvent, LoadState};
@@ -38,6 +42,18 @@ pub use commit::version_node;
 pub use recover::{recover_dataset, sweep};
 pub use stage::{LoadFiles, LoadRequest, find_replaced};
 pub use writer::DatasetWriter;
+
+/// How many loads are held, by project that the caller may read.
+pub async fn count_held(caller: &Caller) -> Result<BTreeMap<ProjectId, usize>> {
+    let open = loads::list_open_everywhere(&mut *caller.kernel.store().read().await?).await?;
+    let mut counts = BTreeMap::new();
+    for load in open.into_iter().filter(|load| load.state == LoadState::Held) {
+        if caller.principal.may(Permission::Read, Some(load.project_id)) {
+            *counts.entry(load.project_id).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
 
 /// How a load ended.
 #[derive(Debug, Clone)]

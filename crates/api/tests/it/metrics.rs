@@ -68,6 +68,14 @@ async fn metrics_count_requests_predictions_and_memory_in_prometheus_text() {
         value("perennial_prediction_requests_total", &[("endpoint", "delay"), ("version", "1"), ("part", "champion")]),
         Some(3.0)
     );
+    let endpoint = [("project", "flights"), ("endpoint", "delay")];
+    assert_eq!(value("perennial_prediction_seconds_count", &endpoint), Some(3.0));
+    assert_eq!(value("perennial_prediction_seconds_bucket", &[endpoint[1], ("le", "+Inf")]), Some(3.0));
+    assert_eq!(kinds["perennial_prediction_seconds"], "histogram");
+    assert_eq!(value("perennial_endpoint_ready", &endpoint), Some(1.0));
+    for gauge in ["perennial_alerts_firing", "perennial_loads_held", "perennial_approvals_waiting"] {
+        assert_eq!(value(gauge, &[("project", "flights")]), Some(0.0), "{gauge}");
+    }
     assert!(value("process_resident_memory_bytes", &[]).unwrap() > 1e6);
     assert_eq!(kinds["perennial_http_requests_total"], "counter");
     assert_eq!(kinds["perennial_http_request_seconds"], "histogram");
@@ -75,7 +83,7 @@ async fn metrics_count_requests_predictions_and_memory_in_prometheus_text() {
     assert_eq!(unique.len(), samples.len(), "a series appears twice");
     let buckets: Vec<f64> = samples
         .iter()
-        .filter(|(name, labels, _)| name.ends_with("_bucket") && labels["route"] == route.1)
+        .filter(|(name, labels, _)| name.ends_with("_bucket") && labels.get("route").is_some_and(|of| of == route.1))
         .map(|(_, _, value)| *value)
         .collect();
     assert!(buckets.is_sorted(), "buckets are cumulative: {buckets:?}");

@@ -49,3 +49,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_latency_is_in_one_bucket() {
+    let histogram = LatencyHistogram::new();
+    assert_eq!(histogram.buckets(&[1.0, 10.0]), (vec![0, 0, 0], 0.0));
+    for milliseconds in [0.5, 0.9, 2.0, 9.0, 50.0, f64::NAN] {
+        histogram.record(milliseconds);
+    }
+    let (buckets, sum) = histogram.buckets(&[1.0, 10.0]);
+    assert_eq!(buckets, [2, 2, 2]);
+    assert!((sum - 86_400_062.4).abs() < 0.02 * 86_400_062.4, "{sum}");
+}

@@ -46,6 +46,11 @@ impl RequestStats {
         self.errors.load(Ordering::Relaxed)
     }
 
+    /// How many latencies lie in each bucket up to a bound in milliseconds, then how many exceed the last; and their sum.
+    pub fn latencies(&self, bounds_ms: &[f64]) -> (Vec<u64>, f64) {
+        self.latency.buckets(bounds_ms)
+    }
+
     /// A latency quantile in milliseconds, within [`LATENCY_ERROR`](perennial_core::latency::LATENCY_ERROR) of the true
     /// one; `None` without requests.
     pub fn latency_ms(&self, quantile: f64) -> Option<f64> {
