@@ -111,12 +111,12 @@ struct VersionRequests {
 
 fn version_requests(app: &Slices) -> Vec<VersionRequests> {
     let mut all = Vec::new();
-    for endpoint in app.endpoints.router.names() {
-        let Some(deployment) = app.endpoints.router.find(&endpoint) else { continue };
+    for (project, endpoint) in app.endpoints.router.endpoints() {
+        let Some(deployment) = app.endpoints.router.find_in(project, endpoint.as_str()) else { continue };
         for Route { version, role, .. } in deployment.routes.iter() {
             let labels = VersionLabels {
                 project: deployment.project.name.to_string(),
-                endpoint: endpoint.clone(),
+                endpoint: endpoint.to_string(),
                 version: version.number,
                 part: role.as_str(),
             };

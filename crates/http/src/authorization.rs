@@ -26,7 +26,7 @@ pub enum Access {
     Server(Permission),
     /// A permission on the project that `{project}` in the path names.
     Project(Permission),
-    /// A permission on the project of the endpoint that `{endpoint}` in the path names.
+    /// A permission on the project of the endpoint that `{endpoint}` in the path names, with `{project}` if the path has it.
     Endpoint(Permission),
 }
 
@@ -55,6 +55,17 @@ pub struct ResolvedProject(
     pub Arc<ProjectState>,
 );
 
+/// The endpoint that the path names, resolved during authorization; an extension of the request.
+#[derive(Debug, Clone)]
+pub struct ResolvedEndpoint {
+    /// Its project.
+    pub project: ProjectId,
+    /// Its name in the project.
+    pub name: String,
+    /// The name that the client used.
+    pub asked: String,
+}
+
 /// Refuses a caller that lacks what the route requires, and resolves the project that the path names.
 pub(crate) async fn authorize(
     perimeter: &Perimeter,
@@ -76,8 +87,9 @@ pub(crate) async fn authorize(
             principal.require(permission, Some(project.id))?;
         }
         Access::Endpoint(permission) => {
-            let project = resolve_endpoint(perimeter, parts, principal).await?;
-            principal.require(permission, Some(project))?;
+            let endpoint = resolve_endpoint(perimeter, parts, principal).await?;
+            principal.require(permission, Some(endpoint.project))?;
+            parts.extensions.insert(endpoint);
         }
     }
     Ok(())
@@ -94,24 +106,36 @@ async fn resolve_project(perimeter: &Perimeter, parts: &mut Parts, principal: &P
     if principal.may(Permission::Read, Some(project.id)) { Ok(project) } else { Err(missing()) }
 }
 
-/// The project of the endpoint that the path names, whether or not its model is loaded. `NotFound` when the caller lacks
+/// The endpoint that the path names, whether or not its model is loaded: by its name where that is unique among the
+/// projects that the caller may read, by `project.name`, or below `/projects/{project}`. `NotFound` when the caller lacks
 /// read access, so that names do not leak.
-async fn resolve_endpoint(perimeter: &Perimeter, parts: &mut Parts, principal: &Principal) -> Result<ProjectId> {
-    let name = path_param(parts, "endpoint").await?;
-    let app = perimeter.app();
-    let projects = match app.endpoints.router.find(&name) {
-        Some(deployment) => vec![deployment.project.id],
-        None => deployments::projects_with_champion(&app.kernel, &name).await?,
+async fn resolve_endpoint(perimeter: &Perimeter, parts: &mut Parts, principal: &Principal) -> Result<ResolvedEndpoint> {
+    let asked = path_param(parts, "endpoint").await?;
+    let (project, name) = match (find_path_param(parts, "project").await?, asked.rsplit_once('.')) {
+        (Some(project), _) => (Some(project), asked.clone()),
+        (None, Some((project, name))) => (Some(project.to_owned()), name.to_owned()),
+        (None, None) => (None, asked.clone()),
     };
-    let readable = projects.into_iter().find(|project| principal.may(Permission::Read, Some(*project)));
-    readable.ok_or_else(|| deployments::missing(&name))
+    let mut projects = perimeter.app().endpoints.projects_of(&name).await?;
+    projects.retain(|found| {
+        let is_named = project.as_ref().is_none_or(|project| found.name.as_str() == project);
+        is_named && principal.may(Permission::Read, Some(found.id))
+    });
+    match projects.as_slice() {
+        [] => Err(deployments::missing(&asked)),
+        [only] => Ok(ResolvedEndpoint { project: only.id, name, asked }),
+        several => Err(deployments::ambiguous(&name, several)),
+    }
 }
 
 async fn path_param(parts: &mut Parts, name: &str) -> Result<String> {
-    let params = RawPathParams::from_request_parts(parts, &()).await;
-    let params = params.map_err(|rejection| Error::new(ErrorCode::InvalidArgument, rejection.to_string()))?;
-    let found = params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
-    found.ok_or_else(|| {
+    find_path_param(parts, name).await?.ok_or_else(|| {
         Error::internal(format!("the path of the route has no `{{{name}}}`"), "the route is declared wrongly")
     })
+}
+
+async fn find_path_param(parts: &mut Parts, name: &str) -> Result<Option<String>> {
+    let params = RawPathParams::from_request_parts(parts, &()).await;
+    let params = params.map_err(|rejection| Error::new(ErrorCode::InvalidArgument, rejection.to_string()))?;
+    Ok(params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()))
 }

@@ -29,7 +29,7 @@ mod slices;
 mod surface;
 
 pub use authentication::{Credential, Credentials, Identity};
-pub use authorization::{Access, ResolvedProject};
+pub use authorization::{Access, ResolvedEndpoint, ResolvedProject};
 pub use content::{Content, Selection};
 pub use error::{HttpError, status};
 pub use host::{HostPeer, serve_host};

@@ -14,7 +14,7 @@ use perennial_store::endpoints;
 use crate::Endpoints;
 use crate::endpoints::{EndpointFault, champion_before};
 use crate::router::{LoadedVersion, Route};
-use perennial_kernel::{Caller, Kernel};
+use perennial_kernel::{Caller, Kernel, wrong_state};
 use perennial_projects::ProjectState;
 
 /// A version that answers on this server now.
@@ -80,12 +80,38 @@ impl Endpoints {
     }
 }
 
+impl Endpoints {
+    /// The projects with an endpoint of that name which answers, or should: its model is loaded or could not be loaded. Where
+    /// this server knows none, those whose endpoint has a champion by the records.
+    pub async fn projects_of(&self, name: &str) -> Result<Vec<Arc<ProjectState>>> {
+        let mut projects = self.router.projects_of(name);
+        let mut others = self.faulty_projects(name);
+        if projects.is_empty() && others.is_empty() {
+            others = projects_with_champion(&self.kernel, name).await?;
+        }
+        for id in others {
+            if !projects.iter().any(|project| project.id == id) {
+                projects.push(self.projects.get(id).await?);
+            }
+        }
+        Ok(projects)
+    }
+}
+
 /// The projects whose endpoint of that name has a champion, on this server or elsewhere.
-pub async fn projects_with_champion(kernel: &Kernel, name: &str) -> Result<Vec<ProjectId>> {
+async fn projects_with_champion(kernel: &Kernel, name: &str) -> Result<Vec<ProjectId>> {
     let Ok(name) = name.parse::<EndpointName>() else { return Ok(Vec::new()) };
     let found = endpoints::list_by_name(&mut *kernel.store().read().await?, &name).await?;
     let answering = found.into_iter().filter(|endpoint| endpoint.champion_number.is_some() && !endpoint.is_retired());
     Ok(answering.map(|endpoint| endpoint.project_id).collect())
+}
+
+/// The error for a short name that several projects use, with the names that are unique.
+pub fn ambiguous(name: &str, projects: &[Arc<ProjectState>]) -> Error {
+    let mut long: Vec<String> = projects.iter().map(|project| format!("`{}.{name}`", project.name)).collect();
+    long.sort();
+    wrong_state(format!("endpoint `{name}` exists in several projects"))
+        .with_hint(format!("name one of them: {}; or `/projects/PROJECT/endpoints/{name}/…`", long.join(", ")))
 }
 
 /// The error for an endpoint that does not exist, or that the caller may not read.
@@ -100,8 +126,7 @@ impl Endpoints {
         // A canary that is over has no share of anything.
         endpoint.canary_share = endpoint.canary_share.filter(|_| endpoint.is_canary_live());
         let mut live = Vec::new();
-        let deployment = self.router.find(endpoint.name.as_str());
-        if let Some(deployment) = deployment.filter(|deployment| deployment.project.id == endpoint.project_id) {
+        if let Some(deployment) = self.router.find_in(endpoint.project_id, endpoint.name.as_str()) {
             live.extend(deployment.routes.iter().map(version));
         }
         let fault = self.fault(endpoint.project_id, &endpoint.name);

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
+use perennial_core::Result;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind, WorkKind};
 use perennial_core::id::{ModelId, ProjectId};
@@ -27,7 +28,6 @@ use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
-use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{endpoints, model_versions, promotions};
 use tokio::sync::Notify;
 
@@ -210,8 +210,7 @@ impl Endpoints {
         endpoint: &Endpoint,
         number: i64,
     ) -> Result<LoadedVersion> {
-        self.is_ours(project, &endpoint.name)?;
-        match self.answering(&endpoint.name, number) {
+        match self.answering(project.id, &endpoint.name, number) {
             Some(version) => Ok(version),
             None => load(&self.kernel, endpoint, number).await,
         }
@@ -220,8 +219,8 @@ impl Endpoints {
 
 impl Endpoints {
     /// A version that answers at an endpoint now.
-    fn answering(self: &Arc<Self>, name: &EndpointName, number: i64) -> Option<LoadedVersion> {
-        self.router.find(name.as_str())?.routes.find(number).map(|route| route.version.clone())
+    fn answering(&self, project: ProjectId, name: &EndpointName, number: i64) -> Option<LoadedVersion> {
+        self.router.find_in(project, name.as_str())?.routes.find(number).map(|route| route.version.clone())
     }
 }
 
@@ -235,20 +234,6 @@ async fn load(kernel: &Arc<Kernel>, endpoint: &Endpoint, number: i64) -> Result<
     };
     let model = attempts::guard(kernel, work, Box::pin(load_version(kernel, &version))).await?;
     Ok(LoadedVersion { number, model, stats: Arc::default() })
-}
-
-impl Endpoints {
-    /// Names of endpoints are a server's: one that another project answers at is refused.
-    fn is_ours(self: &Arc<Self>, project: &ProjectState, name: &EndpointName) -> Result<()> {
-        if self.router.find(name.as_str()).is_none_or(|live| live.project.id == project.id) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorCode::AlreadyExists,
-            format!("an endpoint `{name}` of another project answers on this server"),
-        )
-        .with_hint("give one of the two another name"))
-    }
 }
 
 impl Endpoints {
@@ -289,7 +274,7 @@ impl Endpoints {
             at,
         );
         let (stored, cause_text) = (endpoint.clone(), caller.cause_text());
-        let champion = endpoint.champion_number.and_then(|number| self.answering(name, number));
+        let champion = endpoint.champion_number.and_then(|number| self.answering(project.id, name, number));
         let asked = champion.map_or_else(String::new, |champion| {
             new_inputs_note(ready.model.signature(), champion.model.signature(), champion.number)
         });
@@ -382,7 +367,6 @@ impl Endpoints {
             self.router.remove(project.id, name, endpoint.generation).await;
             return Ok(());
         };
-        self.is_ours(project, name)?;
         let ready = |number: i64| {
             let ready = ready.filter(|ready| ready.number == number)?;
             Some(LoadedVersion { stats: Arc::default(), ..ready.clone() })
@@ -390,7 +374,7 @@ impl Endpoints {
         let mut versions = Vec::new();
         // Statistics belong to a version in its role.
         let stays = |number: i64, role: TrafficRole| {
-            let deployment = self.router.find(name.as_str())?;
+            let deployment = self.router.find_in(project.id, name.as_str())?;
             let Route { version, role: before, .. } = deployment.routes.find(number)?;
             let stats = if *before == role { version.stats.clone() } else { Arc::default() };
             Some(LoadedVersion { stats, ..version.clone() })
@@ -410,7 +394,7 @@ impl Endpoints {
         let mut versions = versions.into_iter();
         let Some(mut champion) = versions.next() else { return Ok(()) };
         let salt = format!("{}:{}", endpoint.canary_decision_id.map(|id| id.to_string()).unwrap_or_default(), name);
-        let current = self.router.find(name.as_str());
+        let current = self.router.find_in(project.id, name.as_str());
         let is_same_canary =
             current.is_some_and(|current| current.routes.canary().is_some() && current.routes.salt() == salt);
         let routes = match versions.next() {

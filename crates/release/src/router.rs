@@ -16,6 +16,7 @@ use in_flight::{Guard, Tracked};
 use perennial_core::id::ProjectId;
 use perennial_core::name::EndpointName;
 use perennial_core::port::model::LoadedModel;
+use perennial_projects::ProjectState;
 pub use stats::RequestStats;
 
 /// Time that requests of an earlier deployment have to end by themselves.
@@ -38,8 +39,8 @@ impl Default for EndpointRouter {
 
 #[derive(Default)]
 struct Slots {
-    /// What answers, by the name of the endpoint: a name is unique on the server.
-    answering: BTreeMap<String, Slot>,
+    /// What answers, by the name of the endpoint, then by its project: a name is unique in a project.
+    answering: BTreeMap<String, BTreeMap<ProjectId, Slot>>,
     /// The last generation of each endpoint that was swapped in or removed. It outlives the slot, so that a deployment
     /// that was read before a removal does not return.
     generations: BTreeMap<(ProjectId, EndpointName), i64>,
@@ -55,11 +56,12 @@ impl Slots {
 
     /// Removes the slot of a project's endpoint; the deployments that requests may still hold.
     fn remove(&mut self, project: ProjectId, endpoint: &EndpointName) -> Vec<Arc<Tracked<Deployment>>> {
-        let is_of_project = |slot: &Slot| slot.current.project.id == project;
-        if !self.answering.get(endpoint.as_str()).is_some_and(is_of_project) {
-            return Vec::new();
+        let Some(of_name) = self.answering.get_mut(endpoint.as_str()) else { return Vec::new() };
+        let retired = of_name.remove(&project).map(Slot::retire).unwrap_or_default();
+        if of_name.is_empty() {
+            self.answering.remove(endpoint.as_str());
         }
-        self.answering.remove(endpoint.as_str()).map(Slot::retire).unwrap_or_default()
+        retired
     }
 }
 
@@ -86,15 +88,31 @@ impl EndpointRouter {
         Self { slots: RwLock::default(), drain_grace }
     }
 
-    /// The deployment of an endpoint.
+    /// The deployment of an endpoint whose name is unique on this server.
     pub fn find(&self, endpoint: &str) -> Option<DeploymentGuard> {
+        let slots = self.slots();
+        let of_name = slots.answering.get(endpoint)?;
         // Acquired under the lock: once a deployment is retired, no request begins to use it.
-        Some(self.slots().answering.get(endpoint)?.current.acquire())
+        of_name.values().next().filter(|_| of_name.len() == 1).map(|slot| slot.current.acquire())
     }
 
-    /// Names of the endpoints, ordered.
-    pub fn names(&self) -> Vec<String> {
-        self.slots().answering.keys().cloned().collect()
+    /// The deployment of a project's endpoint.
+    pub fn find_in(&self, project: ProjectId, endpoint: &str) -> Option<DeploymentGuard> {
+        Some(self.slots().answering.get(endpoint)?.get(&project)?.current.acquire())
+    }
+
+    /// The projects with a deployment at an endpoint of that name.
+    pub fn projects_of(&self, endpoint: &str) -> Vec<Arc<ProjectState>> {
+        let slots = self.slots();
+        let of_name = slots.answering.get(endpoint).into_iter().flat_map(BTreeMap::values);
+        of_name.map(|slot| slot.current.project.clone()).collect()
+    }
+
+    /// Every endpoint with a deployment, ordered by name.
+    pub fn endpoints(&self) -> Vec<(ProjectId, EndpointName)> {
+        let slots = self.slots();
+        let all = slots.answering.values().flat_map(BTreeMap::values);
+        all.map(|slot| (slot.current.project.id, slot.current.endpoint.clone())).collect()
     }
 
     /// The last generation of an endpoint that was swapped in or removed.
@@ -110,24 +128,24 @@ impl EndpointRouter {
             let is_latest = slots.advance(project, endpoint, generation);
             if is_latest { slots.remove(project, endpoint) } else { Vec::new() }
         };
-        self.drain(endpoint, &retired).await;
+        self.drain((project, endpoint), &retired).await;
     }
 
     /// Replaces the deployment of an endpoint, then waits until no request holds an earlier one. Predictions of models
     /// that the new one does not have are interrupted after five seconds. A deployment of an earlier generation than
     /// was swapped in or removed is dropped: it was read before.
     pub async fn replace(&self, deployment: Deployment) {
-        let endpoint = deployment.endpoint.clone();
+        let (project, endpoint) = (deployment.project.id, deployment.endpoint.clone());
         let retired = self.replace_now(deployment);
-        self.drain(&endpoint, &retired).await;
+        self.drain((project, &endpoint), &retired).await;
     }
 
     /// Waits until no request holds one of the deployments.
-    async fn drain(&self, endpoint: &EndpointName, retired: &[Arc<Tracked<Deployment>>]) {
+    async fn drain(&self, (project, endpoint): (ProjectId, &EndpointName), retired: &[Arc<Tracked<Deployment>>]) {
         if tokio::time::timeout(self.drain_grace, drained(retired)).await.is_ok() {
             return;
         }
-        let current = self.find(endpoint.as_str());
+        let current = self.find_in(project, endpoint.as_str());
         let is_current = |model: &Arc<dyn LoadedModel>| {
             let mut routes = current.iter().flat_map(|current| current.routes.iter());
             routes.any(|route| Arc::ptr_eq(&route.version.model, model))
@@ -144,13 +162,15 @@ impl EndpointRouter {
 
     /// Replaces the deployment; returns those to drain.
     fn replace_now(&self, deployment: Deployment) -> Vec<Arc<Tracked<Deployment>>> {
-        let endpoint = deployment.endpoint.to_string();
+        let (project, endpoint) = (deployment.project.id, deployment.endpoint.clone());
         let mut slots = self.slots_mut();
-        if !slots.advance(deployment.project.id, &deployment.endpoint, deployment.generation) {
-            return slots.answering.get(&endpoint).map(|later| later.retired.clone()).unwrap_or_default();
+        if !slots.advance(project, &endpoint, deployment.generation) {
+            let later = slots.answering.get(endpoint.as_str()).and_then(|of_name| of_name.get(&project));
+            return later.map(|later| later.retired.clone()).unwrap_or_default();
         }
-        let retired = slots.answering.remove(&endpoint).map(Slot::retire).unwrap_or_default();
-        slots.answering.insert(endpoint, Slot { current: Tracked::new(deployment), retired: retired.clone() });
+        let of_name = slots.answering.entry(endpoint.to_string()).or_default();
+        let retired = of_name.remove(&project).map(Slot::retire).unwrap_or_default();
+        of_name.insert(project, Slot { current: Tracked::new(deployment), retired: retired.clone() });
         retired
     }
 

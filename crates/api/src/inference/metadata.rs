@@ -1,13 +1,14 @@
 //! What clients ask before they ask a model: server, health, model metadata, the repository's index.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use perennial_core::Result;
 use perennial_core::model::{InputKind, Signature};
+use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
 use perennial_core::task::TaskKind;
 use perennial_http::extract::{CurrentCaller, Path};
-use perennial_http::{Access, HttpError};
+use perennial_http::{Access, HttpError, ResolvedEndpoint};
 use perennial_release::Deployment;
 use serde_json::{Value, json};
 
@@ -48,32 +49,40 @@ async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, HttpError> 
     Ok(Json(json!({ "live": true, "ready": true })))
 }
 
-async fn model(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    Ok(Json(describe(&state, &name, None)?))
+async fn model(
+    State(state): State<ApiState>,
+    Extension(endpoint): Extension<ResolvedEndpoint>,
+) -> Result<Json<Value>, HttpError> {
+    Ok(Json(describe(&state, &endpoint, None)?))
 }
 
 async fn model_version(
     State(state): State<ApiState>,
-    Path((name, number)): Path<(String, String)>,
+    Path((_, number)): Path<(String, String)>,
+    Extension(endpoint): Extension<ResolvedEndpoint>,
 ) -> Result<Json<Value>, HttpError> {
-    Ok(Json(describe(&state, &name, Some(version(&number)?))?))
+    Ok(Json(describe(&state, &endpoint, Some(version(&number)?))?))
 }
 
-async fn model_ready(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    find(&state, &name, |_| ())?;
-    Ok(Json(json!({ "name": name, "ready": true })))
+async fn model_ready(
+    State(state): State<ApiState>,
+    Extension(endpoint): Extension<ResolvedEndpoint>,
+) -> Result<Json<Value>, HttpError> {
+    find(&state, &endpoint, |_| ())?;
+    Ok(Json(json!({ "name": endpoint.asked, "ready": true })))
 }
 
 async fn version_ready(
     State(state): State<ApiState>,
-    Path((name, number)): Path<(String, String)>,
+    Path((_, number)): Path<(String, String)>,
+    Extension(endpoint): Extension<ResolvedEndpoint>,
 ) -> Result<Json<Value>, HttpError> {
-    describe(&state, &name, Some(version(&number)?))?;
-    Ok(Json(json!({ "name": name, "version": number, "ready": true })))
+    describe(&state, &endpoint, Some(version(&number)?))?;
+    Ok(Json(json!({ "name": endpoint.asked, "version": number, "ready": true })))
 }
 
-fn describe(state: &ApiState, name: &str, number: Option<i64>) -> Result<Value> {
-    find(state, name, |deployment| metadata(deployment, name, number))?
+fn describe(state: &ApiState, endpoint: &ResolvedEndpoint, number: Option<i64>) -> Result<Value> {
+    find(state, endpoint, |deployment| metadata(deployment, &endpoint.asked, number))?
 }
 
 fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<Value> {
@@ -130,13 +139,18 @@ fn outputs_of(signature: &Signature) -> Vec<Value> {
         .collect()
 }
 
-/// Every endpoint the caller may ask; its body is empty or says `ready`, which all of these are.
+/// Every endpoint the caller may ask; its body is empty or says `ready`, which all of these are. A name that several of
+/// the caller's projects use is listed with its project.
 async fn index(State(state): State<ApiState>, CurrentCaller { caller }: CurrentCaller) -> Json<Vec<Value>> {
-    let names = state.app.endpoints.router.names();
-    let listed = names.into_iter().filter_map(|name| {
-        let deployment = state.app.endpoints.router.find(&name)?;
-        let may = caller.principal.may(Permission::Read, Some(deployment.project.id));
-        may.then(|| json!({ "name": name, "version": deployment.champion().number.to_string(), "state": "READY", "reason": "" }))
+    let router = &state.app.endpoints.router;
+    let mut readable = router.endpoints();
+    readable.retain(|(project, _)| caller.principal.may(Permission::Read, Some(*project)));
+    let is_unique = |name: &EndpointName| readable.iter().filter(|(_, other)| other == name).count() == 1;
+    let listed = readable.iter().filter_map(|(project, name)| {
+        let deployment = router.find_in(*project, name.as_str())?;
+        let shown = if is_unique(name) { name.to_string() } else { format!("{}.{name}", deployment.project.name) };
+        let version = deployment.champion().number.to_string();
+        Some(json!({ "name": shown, "version": version, "state": "READY", "reason": "" }))
     });
     Json(listed.collect())
 }

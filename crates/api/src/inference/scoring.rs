@@ -1,4 +1,4 @@
-//! MLflow's scoring protocol: `/endpoints/{endpoint}/invocations`.
+//! MLflow's scoring protocol: `/projects/{project}/endpoints/{endpoint}/invocations`, or without the project.
 
 pub(super) mod payload;
 mod table;
@@ -11,8 +11,7 @@ use perennial_core::Result;
 use perennial_core::id::RequestId;
 use perennial_core::task::TaskKind;
 use perennial_http::body::{self, ContentEncoding};
-use perennial_http::extract::Path;
-use perennial_http::{HttpError, RequestStart};
+use perennial_http::{HttpError, RequestStart, ResolvedEndpoint};
 use perennial_release::endpoints::{self, Answer, Extra};
 
 use super::offload::run_or_offload;
@@ -25,8 +24,11 @@ const MLFLOW_VERSION: &str = "3.17.2";
 /// The version that answered.
 static MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 
-pub(super) async fn ping(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Response, HttpError> {
-    super::find(&state, &name, |_| ())?;
+pub(super) async fn ping(
+    State(state): State<ApiState>,
+    Extension(endpoint): Extension<ResolvedEndpoint>,
+) -> Result<Response, HttpError> {
+    super::find(&state, &endpoint, |_| ())?;
     Ok(([(header::CONTENT_TYPE, "application/json")], "\n").into_response())
 }
 
@@ -61,12 +63,12 @@ fn media(headers: &HeaderMap) -> Result<Media, Box<Response>> {
 
 pub(super) async fn invocations(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Extension(endpoint): Extension<ResolvedEndpoint>,
     Extension(id): Extension<RequestId>,
     Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let bytes_max = super::find(&state, &name, super::body_bytes_max)?;
+    let bytes_max = super::find(&state, &endpoint, super::body_bytes_max)?;
     let (parts, body) = request.into_parts();
     let media = match media(&parts.headers) {
         Ok(media) => media,
@@ -77,7 +79,7 @@ pub(super) async fn invocations(
     let app = state.app.clone();
     let answered = run_or_offload(&state, encoding.decompressed_bytes(&body), async move {
         let body = encoding.decompress(body, bytes_max)?;
-        let deployment = super::acquire(&app, &name)?;
+        let deployment = super::acquire(&app, &endpoint)?;
         let inputs = match media {
             Media::Json => payload::read(&payload::quoted(&body)?)?.fit(|name| deployment.input(name))?,
             Media::Csv => payload::read_csv(&body)?.fit(|name| deployment.input(name))?,

@@ -10,7 +10,7 @@ use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_http::body::{self, ContentEncoding};
 use perennial_http::extract::Path;
-use perennial_http::{HttpError, RequestStart};
+use perennial_http::{HttpError, RequestStart, ResolvedEndpoint};
 use perennial_release::endpoints::{self, Extra};
 
 use super::offload::run_or_offload;
@@ -23,33 +23,34 @@ static JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-conten
 
 pub(super) async fn infer(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Extension(endpoint): Extension<ResolvedEndpoint>,
     Extension(id): Extension<RequestId>,
     Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    Ok(respond(&state, name, None, (id, began), request).await?)
+    Ok(respond(&state, endpoint, None, (id, began), request).await?)
 }
 
 pub(super) async fn infer_version(
     State(state): State<ApiState>,
-    Path((name, version)): Path<(String, String)>,
+    Path((_, version)): Path<(String, String)>,
+    Extension(endpoint): Extension<ResolvedEndpoint>,
     Extension(id): Extension<RequestId>,
     Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
 ) -> Result<Response, HttpError> {
     let version = super::version(&version)?;
-    Ok(respond(&state, name, Some(version), (id, began), request).await?)
+    Ok(respond(&state, endpoint, Some(version), (id, began), request).await?)
 }
 
 async fn respond(
     state: &ApiState,
-    name: String,
+    endpoint: ResolvedEndpoint,
     version: Option<i64>,
     (id, began): (RequestId, Instant),
     request: Request,
 ) -> Result<Response> {
-    let bytes_max = super::find(state, &name, super::body_bytes_max)?;
+    let bytes_max = super::find(state, &endpoint, super::body_bytes_max)?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, ContentEncoding::of(&parts.headers)?);
     let body = body::read(&parts, body, bytes_max).await?;
@@ -57,13 +58,13 @@ async fn respond(
     let written = run_or_offload(state, encoding.decompressed_bytes(&body), async move {
         let body = encoding.decompress(body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
-        let deployment = super::acquire(&app, &name)?;
+        let deployment = super::acquire(&app, &endpoint)?;
         outputs::validate(deployment.champion().model.signature(), request.wanted.as_deref())?;
         let inputs = std::mem::take(&mut request.inputs);
         let rows = inputs.rows();
         let asked = endpoints::Request { id, inputs, version, extra: Extra::Refuse, began };
         let answered = app.endpoints.answer(&deployment, asked).await?;
-        Ok(outputs::write(&name, &id.to_string(), rows, &request, &answered))
+        Ok(outputs::write(&endpoint.asked, &id.to_string(), rows, &request, &answered))
     })
     .await?;
     Ok(into_response(written))

@@ -133,6 +133,57 @@ async fn a_project_one_may_not_read_looks_like_one_that_is_not_there() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_several_projects_have_is_asked_by_its_long_name() {
+    let (server, flights) = Server::with_project().await;
+    server.test.deploy(&flights, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let trains = server.test.submit(&set(PROJECT_FILE, "project.name", "'trains'")).await.unwrap();
+    assert_eq!(server.get("/v2/models/delay/ready").await.status, StatusCode::OK, "it is unique yet");
+    server.test.deploy(&trains, "delay", &TestModel::binary(1.0)).await.unwrap();
+    for path in ["/v2/models/delay", "/v2/models/delay/ready", "/endpoints/delay/ping"] {
+        let refused = server.get(path).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{path}: {}", refused.text());
+        assert!(refused.text().contains("endpoint `delay` exists in several projects"), "{path}: {}", refused.text());
+    }
+    let refused = server.post("/v2/models/delay/infer", json!({})).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    for path in ["/v2/models/flights.delay", "/v2/models/trains.delay"] {
+        let answer = server.get(path).await;
+        assert_eq!(
+            (answer.status, answer.json()["name"].as_str()),
+            (StatusCode::OK, path.rsplit('/').next()),
+            "{path}"
+        );
+    }
+    for project in ["flights", "trains"] {
+        let ping = server.get(&format!("/projects/{project}/endpoints/delay/ping")).await;
+        assert_eq!(ping.status, StatusCode::OK, "{project}: {}", ping.text());
+    }
+    let row = json!({ "dataframe_records": [{ "dep_hour": 1, "distance": 2, "carrier": "AA" }] });
+    let answers = async |project: &str| {
+        let path = format!("/projects/{project}/endpoints/delay/invocations");
+        let answer = server.post(&path, row.clone()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()["predictions"][0]["probability"].as_f64().unwrap()
+    };
+    assert!(answers("flights").await < answers("trains").await, "each by its own model");
+    for absent in
+        ["/v2/models/ships.delay", "/projects/ships/endpoints/delay/ping", "/projects/trains/endpoints/lag/ping"]
+    {
+        assert_eq!(server.get(absent).await.status, StatusCode::NOT_FOUND, "{absent}");
+    }
+    let index = server.call(Method::POST, "/v2/repository/index", None).await.json();
+    let names: Vec<&str> = index.as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 2);
+    assert!(names.contains(&"flights.delay") && names.contains(&"trains.delay"), "{names:?}");
+    // A caller that may read one of the projects does not see the other.
+    let token = server.test.token("guest", Role::Viewer, Some(&trains)).await.unwrap();
+    let own = server.call_as(&token, Method::GET, "/v2/models/delay", None).await;
+    assert_eq!((own.status, own.json()["name"].as_str()), (StatusCode::OK, Some("delay")));
+    let hidden = server.call_as(&token, Method::GET, "/v2/models/flights.delay", None).await;
+    assert_eq!(hidden.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn an_endpoint_of_another_project_is_answered_as_one_that_does_not_exist() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();

@@ -52,7 +52,7 @@ impl Endpoints {
     ) -> Option<String> {
         let (declared, due) = lasts(&self.kernel, project, endpoint).await?;
         let now_ms = project.now().project_ms;
-        let live = self.router.find(endpoint.name.as_str())?;
+        let live = self.router.find_in(project.id, endpoint.name.as_str())?;
         let (canary, champion) = (&live.routes.canary()?.version.stats, &live.champion().stats);
         let lacking = match canary.fallbacks() {
             0 => String::new(),
@@ -83,7 +83,7 @@ impl Endpoints {
         let Some((declared, due)) = lasts(&caller.kernel, project, endpoint).await else { return Ok(None) };
         let number = endpoint.canary_number.unwrap_or_default();
         let (canary, champion) = {
-            let Some(live) = self.router.find(endpoint.name.as_str()) else { return Ok(None) };
+            let Some(live) = self.router.find_in(project.id, endpoint.name.as_str()) else { return Ok(None) };
             let Some(canary) = live.routes.canary() else { return Ok(None) };
             (canary.version.stats.clone(), live.champion().stats.clone())
         };
@@ -184,7 +184,7 @@ impl Endpoints {
             .data()
             .query(QueryRequest { sql, tables: vec![table.named_table()], limit: COUNTED_MAX })
             .await?;
-        let Some(live) = self.router.find(endpoint.name.as_str()) else { return Ok(()) };
+        let Some(live) = self.router.find_in(project.id, endpoint.name.as_str()) else { return Ok(()) };
         for row in &page.rows {
             let [version, part, failed, latency, requests] = row.as_slice() else { continue };
             let Some(route) = version.as_i64().and_then(|number| live.routes.find(number)) else { continue };

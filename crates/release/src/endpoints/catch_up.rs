@@ -2,6 +2,7 @@
 //! record as it is; the scheduler's tick compares the generations and swaps in what is behind.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -77,8 +78,10 @@ impl Retries {
     fn keep(&self, (project, endpoint): (ProjectId, &EndpointName), wall_ms: i64, error: &Error) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = EndpointFault::new(error);
-        let retry = all.entry((project, endpoint.clone()));
-        retry.or_insert_with(|| Retry { wall_ms, pause_ms: 0, fault: fault.clone() }).fault = fault;
+        match all.entry((project, endpoint.clone())) {
+            Entry::Occupied(mut known) => known.get_mut().fault = fault,
+            Entry::Vacant(new) => drop(new.insert(Retry { wall_ms, pause_ms: 0, fault })),
+        }
     }
 
     /// Sets the next retry, after a retry that failed.
@@ -98,6 +101,11 @@ impl Retries {
     fn find(&self, project: ProjectId, endpoint: &EndpointName) -> Option<EndpointFault> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&(project, endpoint.clone())).map(|retry| retry.fault.clone())
+    }
+
+    fn projects_of(&self, endpoint: &str) -> Vec<ProjectId> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.keys().filter(|(_, name)| name.as_str() == endpoint).map(|(project, _)| *project).collect()
     }
 
     fn list(&self) -> Vec<(ProjectId, EndpointName)> {
@@ -151,14 +159,14 @@ impl Endpoints {
         self.retries.keep((project.id, name), self.kernel.services.clock.wall_ms(), error);
         let message = format!("endpoint `{name}` does not answer as recorded: {}", error.chain());
         let caller = Caller::system(self.kernel.clone(), "endpoints");
-        let about = (AlertSubject::Endpoint(name.clone()), NOT_READY, 0);
-        let facts = json!({ "hint": error.hint() });
-        let open = alerts::list_past(&caller, project.id, (&about.0, NOT_READY), |_| true).await;
+        let subject = AlertSubject::Endpoint(name.clone());
+        let open = alerts::list_past(&caller, project.id, (&subject, NOT_READY), |_| true).await;
         if open.is_ok_and(|open| !open.is_empty()) {
             return;
         }
         let at = project.now();
-        let alert = alerts::new(project.id, at, (about.0, NOT_READY, at.wall_ms), facts, message);
+        let facts = json!({ "hint": error.hint() });
+        let alert = alerts::new(project.id, at, (subject, NOT_READY, at.wall_ms), facts, message);
         if let Err(error) = alerts::fire(&caller, alert, None).await {
             tracing::warn!(endpoint.name = %name, error = error.chain(), "an alert about an endpoint was not stored");
         }
@@ -177,17 +185,15 @@ impl Endpoints {
         self.retries.find(project, name)
     }
 
-    /// Why endpoints of a name do not answer as recorded, in any project.
-    pub fn faults_of(&self, name: &EndpointName) -> Vec<EndpointFault> {
-        let all = self.retries.list();
-        all.iter().filter(|(_, known)| known == name).filter_map(|(project, name)| self.fault(*project, name)).collect()
+    /// The projects whose endpoint of a name does not answer as recorded.
+    pub(crate) fn faulty_projects(&self, name: &str) -> Vec<ProjectId> {
+        self.retries.projects_of(name)
     }
 
     /// The number of endpoints that cannot answer at all.
     pub fn unready(&self) -> usize {
-        let is_silent = |(project, name): &(ProjectId, EndpointName)| {
-            self.router.find(name.as_str()).is_none_or(|live| live.project.id != *project)
-        };
+        let is_silent =
+            |(project, name): &(ProjectId, EndpointName)| self.router.find_in(*project, name.as_str()).is_none();
         self.retries.list().iter().filter(|endpoint| is_silent(endpoint)).count()
     }
 
@@ -207,7 +213,7 @@ impl Endpoints {
 
     /// Swaps in what is recorded of an endpoint. Requests of its canary before this server answered are counted.
     pub(super) async fn open(self: &Arc<Self>, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
-        let is_first = self.router.find(endpoint.name.as_str()).is_none();
+        let is_first = self.router.find_in(project.id, endpoint.name.as_str()).is_none();
         self.swap_in(project, &endpoint.name, None).await?;
         if !is_first {
             return Ok(());

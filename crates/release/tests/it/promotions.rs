@@ -8,11 +8,13 @@ use std::task::Poll;
 
 use perennial_core::ErrorCode;
 use perennial_core::cause::Cause;
-use perennial_core::entity::PromotionKind;
+use perennial_core::entity::{NewCanary, PromotionKind};
 use perennial_core::permission::Role;
 use perennial_core::port::prediction::TrafficRole::Champion;
+use perennial_core::state::CanaryEvent;
 use perennial_execution::pipeline_runs::PipelineKind;
 use perennial_execution::pipelines::{self, PipelineOptions};
+use perennial_projects::ProjectState;
 use perennial_release::{models, releases};
 use perennial_store::endpoints;
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel, TrainedProject, by_person};
@@ -225,38 +227,73 @@ async fn a_candidate_that_was_compared_with_an_earlier_champion_is_not_released(
 }
 
 #[tokio::test]
-async fn a_name_stays_with_the_project_that_answers_at_it_first() {
+async fn projects_have_endpoints_of_the_same_name() {
     let trained = released(PROJECT_FILE, 1).await;
     trained.test.write_file(&PROJECT_FILE.replace("name = \"flights\"", "name = \"other\"")).unwrap();
     let (other, _) = trained.test.app.projects.submit(&trained.test.system()).await.unwrap();
     trained.test.deploy(&other, "delay", &TestModel::binary(0.0)).await.unwrap();
-    assert_eq!(trained.answers(), Some(1));
-    let deployment = trained.test.app.endpoints.router.find("delay").unwrap();
-    assert_eq!(deployment.project.id, trained.project.id, "the first project keeps its endpoint");
+    let router = &trained.test.app.endpoints.router;
+    assert!(router.find("delay").is_none(), "the name alone is ambiguous");
+    for project in [&trained.project, &other] {
+        assert_eq!(router.find_in(project.id, "delay").unwrap().project.id, project.id);
+    }
+    let mut named = trained.test.app.endpoints.projects_of("delay").await.unwrap();
+    named.sort_by_key(|project| project.name.to_string());
+    let error = perennial_release::deployments::ambiguous("delay", &named);
+    assert_eq!((error.code(), error.message()), (ErrorCode::WrongState, "endpoint `delay` exists in several projects"));
+    assert!(
+        error.hint().unwrap().starts_with("name one of them: `flights.delay`, `other.delay`"),
+        "{:?}",
+        error.hint()
+    );
+    // Each is changed alone.
+    trained.renew(2, TestModel::binary(2.0)).await;
+    assert_eq!(trained.release(by_person()).await, "version 2 answers at `delay`");
+    let champion = |project: &ProjectState| router.find_in(project.id, "delay").unwrap().champion().number;
+    assert_eq!((champion(&trained.project), champion(&other)), (2, 1));
+    let file = PROJECT_FILE.replace("name = \"flights\"", "name = \"other\"");
+    let (without, _) = file.split_once("[endpoints.delay]").unwrap();
+    trained.test.write_file(without).unwrap();
+    let caller = trained.test.system();
+    let (other, _) = trained.test.app.projects.submit(&caller).await.unwrap();
+    let submission = other.submission().unwrap();
+    trained.test.app.endpoints.apply_declarations(&caller, &other, &submission).await.unwrap();
+    assert_eq!(trained.answers(), Some(2), "the name is unique again");
 }
 
 #[tokio::test]
 async fn a_promotion_stands_where_one_endpoint_cannot_be_switched_and_that_one_is_switched_later() {
     let early = PROJECT_FILE.replace("[monitors.delay]", "[endpoints.early]\n\n[endpoints.late]\n\n[monitors.delay]");
-    let trained = released(&early, 0).await;
-    trained.test.write_file(&PROJECT_FILE.replace("name = \"flights\"", "name = \"other\"")).unwrap();
-    let (other, _) = trained.test.app.projects.submit(&trained.test.system()).await.unwrap();
-    trained.test.deploy(&other, "early", &TestModel::binary(9.0)).await.unwrap();
-    let message = release_next(&trained, 1).await;
+    let trained = released(&early, 1).await;
+    // The canary of `early` is a version that does not exist.
+    let (stored, decision) =
+        (endpoint(&trained, "early").await, listed(&trained).await.pop().unwrap().decision.unwrap());
+    let unknown = NewCanary {
+        number: 99,
+        share: 0.5,
+        decision_id: decision.id,
+        release_digest: decision.release_digest,
+        wall_ms: 0,
+        project_ms: 0,
+    };
+    let store = trained.test.app.kernel.store();
+    let write = store
+        .write(move |tx| Box::pin(async move { Ok(endpoints::start_canary(tx, &stored, &unknown).await.map(drop)?) }));
+    write.await.unwrap();
+    let message = release_next(&trained, 2).await;
     assert!(message.ends_with("; this is recorded, and `early` could not be switched yet: the server retries it"));
-    let deployed = |name: &str| trained.test.app.endpoints.router.find(name).unwrap();
-    assert_eq!((routes(&trained, "delay"), routes(&trained, "late")), (vec![(Champion, 1)], vec![(Champion, 1)]));
-    assert_eq!(deployed("early").project.id, other.id, "the name belongs to another project");
-    assert_eq!(endpoint(&trained, "early").await.champion_number, Some(1));
-    // The other project declares no `early`: the name is free.
-    let caller = trained.test.system();
-    let submission = other.submission().unwrap();
-    trained.test.app.endpoints.apply_declarations(&caller, &other, &submission).await.unwrap();
-    assert_eq!(routes(&trained, "early"), []);
+    assert_eq!((routes(&trained, "delay"), routes(&trained, "late")), (vec![(Champion, 2)], vec![(Champion, 2)]));
+    assert_eq!(routes(&trained, "early"), [(Champion, 1)]);
+    let stored = endpoint(&trained, "early").await;
+    assert_eq!(stored.champion_number, Some(2));
+    let ended = stored.clone();
+    let write = store.write(move |tx| {
+        Box::pin(async move { Ok(endpoints::apply_canary(tx, &ended, CanaryEvent::Replace, 0).await.map(drop)?) })
+    });
+    write.await.unwrap();
     let stored = [endpoint(&trained, "early").await];
     trained.test.app.endpoints.catch_up(&trained.project, &stored).await;
-    assert_eq!(routes(&trained, "early"), [(Champion, 1)]);
-    assert_eq!(deployed("early").project.id, trained.project.id);
+    assert_eq!(routes(&trained, "early"), [(Champion, 2)]);
 }
 
 /// A release stopped at any point, then a new server that resumes the run: the alias, the endpoint and the last
