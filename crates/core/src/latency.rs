@@ -74,7 +74,7 @@ impl LatencyHistogram {
         Some(middle(bin))
     }
 
-    /// How many latencies lie in each bucket up to a bound in milliseconds, in increasing order, then how many exceed the
+    /// How many latencies are in each bucket up to a bound in milliseconds, in increasing order, then how many exceed the
     /// last bound; and the sum of all in milliseconds. Each latency counts by the middle of its bin.
     pub fn buckets(&self, bounds_ms: &[f64]) -> (Vec<u64>, f64) {
         let (mut buckets, mut sum) = (vec![0; bounds_ms.len() + 1], 0.0);

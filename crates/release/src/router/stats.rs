@@ -46,7 +46,7 @@ impl RequestStats {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// How many latencies lie in each bucket up to a bound in milliseconds, then how many exceed the last; and their sum.
+    /// How many latencies are in each bucket up to a bound in milliseconds, then how many exceed the last; and their sum.
     pub fn latencies(&self, bounds_ms: &[f64]) -> (Vec<u64>, f64) {
         self.latency.buckets(bounds_ms)
     }
