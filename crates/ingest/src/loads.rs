@@ -44,15 +44,10 @@ pub use stage::{LoadFiles, LoadRequest, find_replaced};
 pub use writer::DatasetWriter;
 
 /// How many loads are held, by project that the caller may read.
-pub async fn count_held(caller: &Caller) -> Result<BTreeMap<ProjectId, usize>> {
-    let open = loads::list_open_everywhere(&mut *caller.kernel.store().read().await?).await?;
-    let mut counts = BTreeMap::new();
-    for load in open.into_iter().filter(|load| load.state == LoadState::Held) {
-        if caller.principal.may(Permission::Read, Some(load.project_id)) {
-            *counts.entry(load.project_id).or_default() += 1;
-        }
-    }
-    Ok(counts)
+pub async fn count_held(caller: &Caller) -> Result<BTreeMap<ProjectId, u64>> {
+    let mut counts = loads::count_held(&mut *caller.kernel.store().read().await?).await?;
+    counts.retain(|(project, _)| caller.principal.may(Permission::Read, Some(*project)));
+    Ok(counts.into_iter().collect())
 }
 
 /// How a load ended.

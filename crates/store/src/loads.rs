@@ -96,6 +96,24 @@ pub async fn insert(tx: &mut Tx, load: &Load) -> Result<()> {
     load_files::insert(tx, load).await
 }
 
+/// The number of held loads of a project.
+struct HeldCount(ProjectId, u64);
+
+impl Record for HeldCount {
+    const TABLE: &'static str = "loads";
+    const KEY: &'static [&'static str] = &["project_id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self(row.get("project_id")?, row.get("held")?))
+    }
+}
+
+/// The number of held loads of each project that has some.
+pub async fn count_held(conn: &mut Conn) -> Result<Vec<(ProjectId, u64)>> {
+    let counts: Vec<HeldCount> = conn.all(list_sql!("loads/count_held"), bind![]).await?;
+    Ok(counts.into_iter().map(|HeldCount(project, held)| (project, held)).collect())
+}
+
 /// A load; an error when there is none.
 pub async fn get(conn: &mut Conn, id: LoadId) -> Result<Load> {
     let load = get_without_files(conn, id).await?;

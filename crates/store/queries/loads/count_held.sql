@@ -1,0 +1,5 @@
+-- Bound: one row for each project.
+SELECT project_id, COUNT(*) AS held
+FROM loads
+WHERE state IN ('staged', 'held', 'committing') AND state = 'held'
+GROUP BY project_id
