@@ -261,6 +261,9 @@ pub(crate) struct Up {
     /// the server can, its data and credentials too.
     #[arg(long, env = "PERENNIAL_ALLOW_UNISOLATED_STEPS")]
     pub allow_unisolated_steps: bool,
+    /// Runs queries and the loading of files in the server's own process: one that takes all its memory ends the server.
+    #[arg(long, env = "PERENNIAL_DATA_IN_PROCESS")]
+    pub data_in_process: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

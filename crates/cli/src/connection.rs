@@ -57,6 +57,7 @@ impl Connection {
             may_step_clock: true,
             // The steps are those of the person who started this command.
             may_run_unisolated: true,
+            uses_data_workers: false,
         };
         Ok(match start_or_connect(&paths, &loopback(), Lifetime::Command).await? {
             ServerHandle::Started(server) => {

@@ -48,6 +48,7 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
         artifacts: None,
         may_step_clock: true,
         may_run_unisolated: true,
+        uses_data_workers: false,
     };
     let Some(server) = EmbeddedServer::start(&paths, loopback(), Lifetime::Command).await? else {
         let message = format!("{} is in use by another process", folder.display());

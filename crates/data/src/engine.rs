@@ -12,7 +12,7 @@ use perennial_core::port::data::{
     ScanPlan, SourceFolder, StageRequest, Staged,
 };
 use perennial_core::schema::Schema;
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore};
 
 use crate::error::{Error, Result};
 use crate::runtime::Pool;
@@ -44,6 +44,22 @@ pub struct EngineOptions {
     pub threads: usize,
 }
 
+/// What an engine consists of.
+pub(crate) struct Parts {
+    /// The root of all tables.
+    pub(crate) root: Root,
+    /// The files of sources.
+    pub(crate) sources: Sources,
+    /// Local folder for staged loads and spilled queries.
+    pub(crate) staging: PathBuf,
+    /// Memory limit of queries and staging, in bytes.
+    pub(crate) memory_bytes: usize,
+    /// Number of threads.
+    pub(crate) threads: usize,
+    /// Threads for work beside operators that compute without yielding.
+    pub(crate) spare_threads: usize,
+}
+
 /// The data engine over DataFusion and Delta. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -63,12 +79,24 @@ impl Engine {
     }
 
     fn open_in(options: EngineOptions) -> Result<Self> {
+        Self::of(Parts {
+            root: Root::open(&options.root)?,
+            sources: Sources::new(options.source_root, &options.reserved)?,
+            staging: options.staging,
+            memory_bytes: options.memory_bytes,
+            threads: options.threads,
+            spare_threads: QUERIES_MAX * options.threads.min(QUERY_THREADS_MAX),
+        })
+    }
+
+    /// The engine of its parts.
+    pub(crate) fn of(parts: Parts) -> Result<Self> {
         let folder = |path: &Path| {
             std::fs::create_dir_all(path)
                 .and_then(|()| path.canonicalize())
                 .map_err(|cause| Error::storage(format!("creating the folder `{}`", path.display()), cause))
         };
-        let staging = folder(&options.staging)?;
+        let staging = folder(&parts.staging)?;
         let spill = staging.join("spill");
         if let Err(cause) = std::fs::remove_dir_all(&spill)
             && cause.kind() != std::io::ErrorKind::NotFound
@@ -76,17 +104,11 @@ impl Engine {
             return Err(Error::storage("removing spilled data of an earlier process", cause));
         }
         let spill = folder(&spill)?;
-        let tables = Tables::new(Root::open(&options.root)?);
-        let pool = Pool::new(options.threads, QUERIES_MAX * options.threads.min(QUERY_THREADS_MAX))?;
-        let sql = Sql::new(tables, options.memory_bytes, &spill, pool.threads())?;
-        let stager = Stager {
-            sql,
-            sources: Sources::new(options.source_root, &options.reserved)?,
-            staging: Arc::from(staging),
-            threads: pool.threads(),
-        };
+        let pool = Pool::new(parts.threads, parts.spare_threads)?;
+        let sql = Sql::new(Tables::new(parts.root), parts.memory_bytes, &spill, pool.threads())?;
+        let stager = Stager { sql, sources: parts.sources, staging: Arc::from(staging), threads: pool.threads() };
         let queries = Arc::new(Semaphore::new(QUERIES_MAX));
-        Ok(Self { pool, stager, memory_bytes: options.memory_bytes, queries, writes: Arc::default() })
+        Ok(Self { pool, stager, memory_bytes: parts.memory_bytes, queries, writes: Arc::default() })
     }
 
     /// The result of staging a load, if it is completely staged; survives a restart.
@@ -94,6 +116,34 @@ impl Engine {
         let stager = self.stager.clone();
         let record = self.pool.run(async move { stager.area(load).find() }).await?;
         Ok(record.map(|record| record.staged))
+    }
+
+    /// The root of the tables.
+    pub(crate) fn root(&self) -> &Root {
+        self.stager.sql.tables().root()
+    }
+
+    /// The folder of staged loads.
+    pub(crate) fn staging(&self) -> &Path {
+        &self.stager.staging
+    }
+
+    /// The sources.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.stager.sources
+    }
+
+    /// Runs work on the engine's own threads.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.pool.run(work).await
+    }
+
+    /// A permit to change tables or the staging area, which [`DataEngine::pause_writes`] waits for.
+    pub(crate) async fn permit(&self) -> OwnedRwLockReadGuard<()> {
+        Arc::clone(&self.writes).read_owned().await
     }
 
     fn sql(&self) -> Sql {
@@ -109,7 +159,7 @@ impl Engine {
     /// Runs work that changes tables or the staging area. The work holds the permit, since it may outlive its caller
     /// briefly.
     async fn change<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> CoreResult<T> {
-        let permit = Arc::clone(&self.writes).read_owned().await;
+        let permit = self.permit().await;
         let work = async move {
             let _permit = permit;
             work.await

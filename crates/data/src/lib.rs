@@ -19,6 +19,8 @@ mod stage;
 mod store;
 mod table;
 mod types;
+mod worker;
 
 pub use engine::{Engine, EngineOptions};
 pub use source::{files_below, fuzz};
+pub use worker::{WORKER_ROLE, WorkerEngine, WorkerOptions};

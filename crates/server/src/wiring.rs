@@ -7,14 +7,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use perennial_artifacts::Blobs;
 use perennial_core::clock::Clock;
 use perennial_core::object_url::ObjectUrl;
+use perennial_core::port::data::DataEngine;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_data::{Engine, EngineOptions};
+use perennial_data::{Engine, EngineOptions, WorkerEngine, WorkerOptions};
 use perennial_http::Slices;
 use perennial_kernel::Services;
 use perennial_runners::{LocalPaths, LocalRunner};
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::Store;
 use perennial_training::BuiltInTrainers;
+use perennial_worker::Requirement;
 
 use crate::data_folder;
 use crate::disk_reserve;
@@ -31,6 +33,9 @@ fn engine_memory_bytes() -> usize {
     usize::try_from(part.min(ENGINE_MEMORY_BYTES_MAX)).unwrap_or(usize::MAX)
 }
 
+/// Memory that queries and staging in one worker may use; its process may have twice as much and 512 MiB.
+const WORKER_MEMORY_BYTES: usize = 512 * 1024 * 1024;
+
 /// Where a server stores its data.
 #[derive(Debug, Clone)]
 pub struct ServerPaths {
@@ -46,6 +51,8 @@ pub struct ServerPaths {
     pub may_step_clock: bool,
     /// Whether steps may run without isolation.
     pub may_run_unisolated: bool,
+    /// Whether people's SQL and the loading of files run in worker processes of this binary.
+    pub uses_data_workers: bool,
 }
 
 /// Connects to the store, whose tables may still be those of an earlier version, and opens the blobs, the data engine and
@@ -79,6 +86,10 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         memory_bytes: engine_memory_bytes(),
         threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
     })?;
+    let engine: Arc<dyn DataEngine> = match paths.uses_data_workers {
+        true => Arc::new(WorkerEngine::new(engine, &data_workers(paths))?),
+        false => Arc::new(engine),
+    };
     let launcher =
         std::env::current_exe().map_err(|cause| Error::internal("cannot find the path of this binary", cause))?;
     let path = std::env::var("PATH").unwrap_or_default();
@@ -87,7 +98,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     Ok(Slices::new(Services {
         store,
         blobs,
-        data: Arc::new(engine),
+        data: engine,
         runner: Arc::new(
             LocalRunner::new(LocalPaths {
                 launcher: &launcher,
@@ -118,6 +129,15 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
 /// Why it does not answer.
 pub async fn probe_artifacts(location: &str) -> Result<()> {
     Blobs::probe(location).await.map_err(Error::from)
+}
+
+/// Workers of this binary. Where the administrator allows steps without isolation, they start on any kernel.
+fn data_workers(paths: &ServerPaths) -> WorkerOptions {
+    WorkerOptions {
+        program: PathBuf::from("/proc/self/exe"),
+        memory_bytes: WORKER_MEMORY_BYTES,
+        requirement: Requirement::of(paths.may_run_unisolated),
+    }
 }
 
 /// The server's own storage, which is never a source: its prefix in an object store, and its local folders.

@@ -1,13 +1,15 @@
 //! The server's half of one worker.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::DirBuilder;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -51,6 +53,9 @@ pub struct WorkerSpec {
     pub environment: BTreeMap<String, String>,
     /// Parameters of the role, given to [`Role::start`](crate::Role) inside the sandbox.
     pub parameters: serde_json::Value,
+    /// Folder in which each worker gets a folder of its own, which it may write and which is removed at its end. Its
+    /// environment names it as `TMPDIR`. `None`: it writes nothing.
+    pub scratch: Option<PathBuf>,
     /// Time for the start.
     pub start_deadline: Duration,
     /// Limit of the payload of one message from the worker, bytes.
@@ -66,6 +71,7 @@ impl WorkerSpec {
             sandbox: Sandbox::worker(),
             environment: BTreeMap::new(),
             parameters: serde_json::Value::Null,
+            scratch: None,
             start_deadline: Duration::from_secs(30),
             answer_max_bytes: 1 << 30,
         }
@@ -88,6 +94,8 @@ pub struct Worker {
     output: Output,
     isolation: Isolation,
     is_usable: bool,
+    /// Dropped after the process has ended.
+    scratch: Option<Scratch>,
 }
 
 /// The process of a worker.
@@ -129,7 +137,9 @@ impl Worker {
     /// Starts a worker and waits until it is ready. Blocks.
     pub fn start(spec: Arc<WorkerSpec>) -> Result<Self> {
         let failed = |reason: String| Error::Start { role: spec.role.clone(), reason };
-        let (stream, output, child) = spawn(&spec).map_err(|error| failed(error.to_string()))?;
+        let scratch = spec.scratch.as_deref().map(Scratch::create).transpose();
+        let scratch = scratch.map_err(|error| failed(format!("its scratch folder cannot be created: {error}")))?;
+        let (stream, output, child) = spawn(&spec, scratch.as_ref()).map_err(|error| failed(error.to_string()))?;
         let pid = child.id();
         let process = Arc::new(Process { child: Mutex::new(child), pid, is_stopped: AtomicBool::new(false) });
         let frames = Frames::new(stream, spec.answer_max_bytes);
@@ -140,8 +150,11 @@ impl Worker {
             isolation: Isolation::default(),
             is_usable: true,
             spec: spec.clone(),
+            scratch,
         };
-        let start = Start { sandbox: spec.sandbox.clone(), parameters: spec.parameters.clone() };
+        let mut sandbox = spec.sandbox.clone();
+        sandbox.writable.extend(worker.scratch().map(Path::to_path_buf));
+        let start = Start { sandbox, parameters: spec.parameters.clone() };
         let start = Message::new(&start).map_err(|error| failed(error.to_string()))?;
         let ready = worker.exchange(Kind::Start, &start, spec.start_deadline, &mut refuse_requests);
         let ready = ready.map_err(|error| match error {
@@ -171,6 +184,11 @@ impl Worker {
     /// The isolation in force.
     pub fn isolation(&self) -> Isolation {
         self.isolation
+    }
+
+    /// Its scratch folder. What a worker leaves there is as foreign as its answers.
+    pub fn scratch(&self) -> Option<&Path> {
+        self.scratch.as_ref().map(|scratch| scratch.0.as_path())
     }
 
     /// Its process id.
@@ -314,7 +332,28 @@ fn converse(
     }
 }
 
-fn spawn(spec: &WorkerSpec) -> std::io::Result<(UnixStream, Option<ChildStderr>, Child)> {
+/// A scratch folder, removed when dropped.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn create(parent: &Path) -> std::io::Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = parent.join(format!("{}-{number}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Best effort: its parent is cleared at the next start of the server.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn spawn(spec: &WorkerSpec, scratch: Option<&Scratch>) -> std::io::Result<(UnixStream, Option<ChildStderr>, Child)> {
     let (stream, remote) = UnixStream::pair()?;
     stream.set_read_timeout(Some(CHECK_INTERVAL))?;
     stream.set_write_timeout(Some(CHECK_INTERVAL))?;
@@ -324,6 +363,7 @@ fn spawn(spec: &WorkerSpec) -> std::io::Result<(UnixStream, Option<ChildStderr>,
         .args([WORKER_ARGUMENT, &spec.role])
         .env_clear()
         .envs(&spec.environment)
+        .envs(scratch.map(|scratch| ("TMPDIR", scratch.0.as_os_str())))
         .current_dir("/")
         .stdin(OwnedFd::from(remote))
         .stdout(Stdio::null())

@@ -127,7 +127,7 @@ pub(crate) struct LocalFile {
 
 impl LocalFile {
     fn open(&self) -> Result<File> {
-        File::open(&self.path).map_err(|cause| Error::SourceFile {
+        crate::worker::open(&self.path).map_err(|cause| Error::SourceFile {
             message: format!("{} cannot be opened: {cause}", self.label),
             hint: None,
             source: Some(cause.into()),

@@ -188,7 +188,7 @@ fn blocking(
 }
 
 /// A Parquet file, or the Parquet files of a folder, ordered by name.
-fn parquet_files(path: &Path) -> Result<Vec<LocalFile>> {
+pub(crate) fn parquet_files(path: &Path) -> Result<Vec<LocalFile>> {
     let failed = |cause| Error::storage(format!("reading `{}`", path.display()), cause);
     let mut paths: Vec<PathBuf> = Vec::new();
     if path.is_dir() {

@@ -39,7 +39,8 @@ use dispositions::RowDispositions;
 use origins::RowOrigins;
 
 pub(crate) use check_rows::validate_checks;
-pub(crate) use staging_area::{StagedLoad, StagingArea};
+pub(crate) use input::parquet_files;
+pub(crate) use staging_area::{Expected, StagedLoad, StagingArea};
 
 /// The most samples of failing rows reported for a check.
 const SAMPLES_MAX: usize = 5;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use perennial_core::id::LoadId;
-use perennial_core::port::data::{Mode, Staged, TableRef};
+use perennial_core::port::data::{Mode, StageRequest, Staged, TableRef};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -54,6 +54,40 @@ pub(crate) struct StagedLoad {
     /// `aside.parquet`, when rows were quarantined.
     #[serde(rename = "aside")]
     pub(crate) quarantined: Option<StagedFile>,
+}
+
+impl StagedLoad {
+    fn facts(&self) -> Expected {
+        Expected {
+            dataset: self.dataset.clone(),
+            mode: self.mode,
+            key: self.key.clone(),
+            replaces: self.replaces,
+            base: self.base.clone(),
+        }
+    }
+}
+
+/// What a request says about its load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expected {
+    dataset: String,
+    mode: Mode,
+    key: Vec<String>,
+    replaces: Option<LoadId>,
+    base: Option<TableRef>,
+}
+
+impl From<&StageRequest> for Expected {
+    fn from(request: &StageRequest) -> Self {
+        Self {
+            dataset: request.dataset.to_string(),
+            mode: request.mode,
+            key: request.key.clone(),
+            replaces: request.replaces,
+            base: request.base.clone(),
+        }
+    }
 }
 
 /// The staging folder of one load.
@@ -170,6 +204,55 @@ impl StagingArea {
             message: format!("load `{}` is not completely staged", self.load),
             hint: "stage the load again from its source".into(),
         })
+    }
+
+    /// Offers the content to a worker, as the area of the load in its folder `scratch`.
+    pub(crate) fn offer(&self, scratch: &Path) -> Result<()> {
+        let theirs = Self::new(scratch, self.load);
+        theirs.clear()?;
+        for name in [ROWS, QUARANTINED, RECORD] {
+            match std::fs::hard_link(self.file(name), theirs.file(name)) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(self.failed("reading", cause)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the content by what a worker has staged in its folder `scratch`; an error unless it belongs to `expected`.
+    /// Returns the result of staging.
+    pub(crate) fn adopt(&self, scratch: &Path, expected: &Expected) -> Result<Staged> {
+        let theirs = Self::new(scratch, self.load);
+        theirs.validate_files()?;
+        let record = theirs.get()?;
+        if record.facts() != *expected {
+            return Err(theirs.unexpected("a record of another load"));
+        }
+        let previous = self.previous();
+        if self.folder.exists() {
+            self.move_to(&previous)?;
+        }
+        theirs.move_to(self)?;
+        self.folder.parent().map_or(Ok(()), sync_folder).map_err(|cause| self.failed("sealing", cause))?;
+        previous.discard()?;
+        Ok(record.staged)
+    }
+
+    /// Returns an error unless the area has regular files only, of names that belong there.
+    fn validate_files(&self) -> Result<()> {
+        let failed = |cause| self.failed("reading", cause);
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let is_known = [ROWS, QUARANTINED, RECORD].iter().any(|name| entry.file_name() == *name);
+            if !is_known || !entry.file_type().map_err(failed)?.is_file() {
+                return Err(self.unexpected(&format!("`{}`", entry.file_name().to_string_lossy().escape_debug())));
+            }
+        }
+        Ok(())
+    }
+
+    fn unexpected(&self, what: &str) -> Error {
+        Error::internal("staging in a worker", format!("it left {what} in the staging area of load `{}`", self.load))
     }
 
     fn failed(&self, verb: &str, cause: std::io::Error) -> Error {

@@ -19,3 +19,4 @@ mod sources;
 mod staging;
 mod stores;
 mod support;
+mod workers;
