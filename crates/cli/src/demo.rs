@@ -77,6 +77,8 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
             auth: Switch::On,
             allow_host: Vec::new(),
             allow_unisolated_steps: false,
+            // The demo's own data, as while it played.
+            data_in_process: true,
         };
         return up(&story.root, &options).await;
     }

@@ -65,17 +65,19 @@ pub(super) const EXPORT: &str = "export.parquet";
 pub(super) struct Select {
     pub(super) sql: String,
     pub(super) tables: Vec<NamedTable>,
+    /// Columns of a frame that identify rows.
+    pub(super) keys: Vec<String>,
 }
 
 impl From<FrameRequest> for Select {
-    fn from(FrameRequest { sql, tables }: FrameRequest) -> Self {
-        Self { sql, tables }
+    fn from(FrameRequest { sql, tables, keys }: FrameRequest) -> Self {
+        Self { sql, tables, keys }
     }
 }
 
 impl From<Select> for FrameRequest {
-    fn from(Select { sql, tables }: Select) -> Self {
-        Self { sql, tables }
+    fn from(Select { sql, tables, keys }: Select) -> Self {
+        Self { sql, tables, keys }
     }
 }
 
@@ -132,7 +134,7 @@ impl Stage {
     pub(super) fn request(self, lines: Bytes) -> StageRequest {
         let input = match self.input {
             Input::Files { source, files } => StageInput::Files { source, files },
-            Input::Sql(Select { sql, tables }) => StageInput::Sql { sql, tables },
+            Input::Sql(Select { sql, tables, .. }) => StageInput::Sql { sql, tables },
             Input::JsonLines => StageInput::JsonLines(lines),
             Input::Staged => StageInput::Staged,
         };

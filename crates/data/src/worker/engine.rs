@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, Dialect, FilesSource, Format, FrameRequest, Listing, Page, Position,
-    QueryRequest, ScanPlan, SourceFile, SourceFolder, StageInput, StageRequest, Staged, TableRef,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, Format, FrameRequest, Listing, LocalTime, Page,
+    Position, QueryRequest, ScanPlan, SourceFile, SourceFolder, StageInput, StageRequest, Staged, TableRef,
 };
 use perennial_core::schema::Schema;
 use perennial_core::{Error as CoreError, ErrorCode, Result as CoreResult};
@@ -185,12 +185,13 @@ impl WorkerEngine {
                     format: Some(Format::Parquet),
                     header: true,
                     columns: Vec::new(),
+                    local_time: LocalTime::default(),
                 };
                 Input::Files { source, files: files.collect() }
             }
             StageInput::Sql { sql, tables: named } => {
                 tables.extend(named.iter().map(|named| named.table.clone()));
-                Input::Sql(Select { sql: sql.clone(), tables: named.clone() })
+                Input::Sql(Select { sql: sql.clone(), tables: named.clone(), keys: Vec::new() })
             }
             StageInput::JsonLines(bytes) => {
                 lines = bytes.to_vec();
@@ -324,6 +325,10 @@ impl DataEngine for WorkerEngine {
         self.own.fingerprint(source, path).await
     }
 
+    async fn fingerprint_start(&self, source: &FilesSource, path: &str, bytes: u64) -> CoreResult<String> {
+        self.own.fingerprint_start(source, path, bytes).await
+    }
+
     async fn stage(&self, request: StageRequest) -> CoreResult<Staged> {
         let downloads = tempfile::Builder::new().prefix("source-").tempdir_in(self.own.staging());
         let downloads = downloads.map_err(|cause| Error::storage("creating a folder for source files", cause))?;
@@ -384,7 +389,7 @@ impl DataEngine for WorkerEngine {
     async fn query(&self, request: QueryRequest) -> CoreResult<Page> {
         let QueryRequest { sql, tables, limit } = request;
         let call = |select| Call::Query { select, limit };
-        self.ask(&self.queries, self.select_job(FrameRequest { sql, tables }, call)?).await
+        self.ask(&self.queries, self.select_job(FrameRequest { sql, tables, keys: Vec::new() }, call)?).await
     }
 
     async fn quarantined(&self, table: &str, loads: &[LoadId], limit: usize) -> CoreResult<Page> {

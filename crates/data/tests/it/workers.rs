@@ -82,7 +82,7 @@ async fn files_queries_frames_and_exports_have_the_results_of_the_engine() {
     assert_eq!(rows, workers.fixture.rows("SELECT n, t, x FROM rows ORDER BY n").await);
     assert_eq!(rows.len(), 4);
     let tables = vec![NamedTable { name: "rows".into(), table: workers.fixture.base().await.unwrap() }];
-    let request = FrameRequest { sql: "SELECT x, t FROM rows ORDER BY n".into(), tables };
+    let request = FrameRequest { sql: "SELECT x, t FROM rows ORDER BY n".into(), tables, keys: Vec::new() };
     let frame = workers.engine.frame(request.clone()).await.unwrap();
     assert!(matches!(frame.column("x"), Some(Column::Number(values)) if values[2].is_nan() && values[3] == 1e300));
     assert_eq!(workers.engine.plan(&request).await.unwrap(), workers.fixture.engine.plan(&request).await.unwrap());
