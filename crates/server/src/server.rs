@@ -227,9 +227,10 @@ fn public_authority(local: SocketAddr, hosts: &[String]) -> String {
     if let Some(host) = hosts.first() {
         return format!("{host}:{}", local.port());
     }
-    match local.ip().is_unspecified() {
-        true => outgoing_address().map_or(reachable(local), |ip| SocketAddr::new(ip, local.port())).to_string(),
-        false => local.to_string(),
+    if local.ip().is_unspecified() {
+        outgoing_address().map_or(reachable(local), |ip| SocketAddr::new(ip, local.port())).to_string()
+    } else {
+        local.to_string()
     }
 }
 

@@ -86,9 +86,10 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         memory_bytes: engine_memory_bytes(),
         threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
     })?;
-    let engine: Arc<dyn DataEngine> = match paths.uses_data_workers {
-        true => Arc::new(WorkerEngine::new(engine, &data_workers(paths))?),
-        false => Arc::new(engine),
+    let engine: Arc<dyn DataEngine> = if paths.uses_data_workers {
+        Arc::new(WorkerEngine::new(engine, &data_workers(paths))?)
+    } else {
+        Arc::new(engine)
     };
     let launcher =
         std::env::current_exe().map_err(|cause| Error::internal("cannot find the path of this binary", cause))?;

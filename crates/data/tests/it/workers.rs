@@ -124,7 +124,7 @@ async fn a_query_whose_caller_gives_up_ends_at_once() {
 async fn a_worker_reads_the_files_of_its_request_only() {
     let workers = Workers::new();
     workers.load(&StageOptions::lines("{\"n\": 1}\n")).await;
-    // The glob of the source is no path that a worker could open; a file that is not listed is refused by the server.
+    // The server refuses a file outside of the source, before a worker starts.
     let request =
         workers.fixture.request(LoadId::generate(), &StageOptions::from_source(source("*.csv"), &["../secret"])).await;
     assert!(workers.engine.stage(request).await.is_err());
