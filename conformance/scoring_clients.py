@@ -237,7 +237,7 @@ invocations("CSV", lines(ROWS), kind="text/csv")
 invocations("CSV with charset", lines(ROWS), kind="text/csv; charset=utf-8")
 
 answer, status = curl(f"/endpoints/{ENDPOINT}/invocations", "application/json", json.dumps({"inputs": {number: [1.0]}}))
-assert status == 400 and "is missing" in answer["message"], answer
+assert status == 400 and "are missing" in answer["message"], answer
 answer, status = curl(f"/endpoints/{ENDPOINT}/invocations", "text/csv", lines([{**ROWS[0], number: "many"}]))
 assert status == 400 and number in answer["message"] and "many" in answer["message"], answer
 

@@ -464,6 +464,7 @@ pub(crate) enum Sources {
     #[command(after_help = "Example:\n  perennial sources list flight-delays")]
     List {
         /// The project.
+        #[arg(id = "of_project", value_name = "PROJECT")]
         project: String,
     },
 }
@@ -472,6 +473,7 @@ pub(crate) enum Sources {
 #[derive(Debug, Args)]
 pub(crate) struct PrefixOf {
     /// The project.
+    #[arg(id = "of_project", value_name = "PROJECT")]
     pub project: String,
     /// The prefix: `s3://`, `gs://` or `az://`, a bucket, and maybe folders.
     pub prefix: String,

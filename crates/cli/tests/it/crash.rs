@@ -92,8 +92,8 @@ impl Round {
         ServerClient { http: self.http.clone(), address: server.address.clone(), token: server.token.clone() }
     }
 
-    /// Keeps the server busy for a time, meanwhile kills processes below it, then kills it. Gives the number of the killed
-    /// processes below it.
+    /// Keeps the server busy for a time, meanwhile kills launchers and commands of steps, then kills it. Gives the number
+    /// of processes that were killed beside it.
     fn kill_under_load(&mut self, server: Server, busy: Duration) -> u64 {
         let client = self.client(&server);
         let mut clients = {
@@ -108,7 +108,7 @@ impl Round {
             if let Ok(Some(ended)) = ended {
                 panic!("a client ended while the server was up: {ended:?}");
             }
-            let below = processes::descendants(server.child.id());
+            let below = processes::of_steps(server.child.id());
             killed += u64::from(!below.is_empty() && processes::kill(*self.chance.choose(&below)));
         }
         server.kill();

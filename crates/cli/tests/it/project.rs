@@ -43,15 +43,9 @@ fn init_does_not_overwrite() {
 
 #[test]
 fn a_mistake_is_reported_alone_and_not_with_files_that_are_there() {
-    for (old, new) in [("metric = \"auc\"", "metric = \"acu\""), ("slices = ", "slises = "), ("kind   = ", "kindd = ")]
-    {
+    for (old, new) in [("\"auc\"", "\"acu\""), ("slices ", "slises "), ("kind ", "kindd ")] {
         let place = Place::example("flights-python");
-        let file = std::fs::read_to_string(place.path().join("perennial.toml")).unwrap();
-        let Some(old) = [old, &old.replace("   ", " ")].into_iter().find(|old| file.contains(*old)).map(str::to_owned)
-        else {
-            panic!("`{old}` is not in the example")
-        };
-        place.edit("perennial.toml", &old, new);
+        place.edit("perennial.toml", old, new);
         let output = place.run(&["check"]);
         let errors = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{errors}");

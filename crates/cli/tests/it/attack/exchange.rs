@@ -1,5 +1,6 @@
 //! One HTTP exchange byte by byte, for requests that a client library would correct or refuse to send.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -45,10 +46,10 @@ impl Answer {
 pub(super) fn request(method: &str, path: &str, host: &str, token: Option<&str>, body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     if let Some(token) = token {
-        head += &format!("Authorization: Bearer {token}\r\n");
+        let _ = write!(head, "Authorization: Bearer {token}\r\n");
     }
     if !body.is_empty() {
-        head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let _ = write!(head, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
     } else if method != "GET" {
         head += "Content-Length: 0\r\n";
     }

@@ -1,5 +1,6 @@
 //! Requests, queries, models, files and steps that take all memory, all connections or all time.
 
+use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -243,9 +244,10 @@ async fn compressed(target: &Target, _: Chance) -> Outcome {
         {
             let mut head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", target.host);
             if let Some(token) = &caller.token {
-                head += &format!("Authorization: Bearer {token}\r\n");
+                let _ = write!(head, "Authorization: Bearer {token}\r\n");
             }
-            head += &format!(
+            let _ = write!(
+                head,
                 "Content-Type: application/json\r\nContent-Encoding: {encoding}\r\nContent-Length: {}\r\n\r\n",
                 body.len()
             );
@@ -377,7 +379,7 @@ async fn files(target: &Target, mut chance: Chance) -> Outcome {
     let wide = format!("{}\n{}\n", header.join(","), vec!["1"; columns].join(","));
     let deep = format!("{{\"a\":{}1{}}}\n", "[".repeat(50_000), "]".repeat(50_000));
     let nested = format!("{{\"a\":{}1{}}}\n", "{\"b\":".repeat(55), "}".repeat(55));
-    let keys: String = (0..columns).map(|row| format!("{{\"k{row}\":1}}\n")).collect();
+    let keys = (0..columns).map(|row| format!("{{\"k{row}\":1}}\n")).collect::<Vec<_>>().concat();
     let long = format!("id,text\n1,\"{}\"\n", "x".repeat(30_000_000));
     let open = format!("id,text\n1,\"{}", "x\n".repeat(3_000_000));
     let footer = [b"PAR1", &[0x15_u8; 64][..], &u32::MAX.to_le_bytes(), b"PAR1"].concat();

@@ -1,6 +1,7 @@
 //! Hostile texts in every field that takes one, and every page that shows them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -80,18 +81,21 @@ async fn tracking(target: &Target, mut chance: Chance) -> Outcome {
     outcome
 }
 
+/// Files by name.
+type Files<'a> = Vec<(&'a str, &'a [u8])>;
+
 /// Names and texts of the project file and of rows. What is refused is refused; what is accepted is shown as text.
 async fn projects(target: &Target, mut chance: Chance) -> Outcome {
     let mut outcome = Outcome::default();
     let texts: Vec<String> = texts(&mut chance).into_iter().filter(|text| !text.contains('\u{0}')).collect();
     let mut rows = "id,text,value\n".to_owned();
     for (row, text) in texts.iter().enumerate() {
-        rows += &format!("{row},\"{}\",1\n", text.replace('"', "\"\""));
+        let _ = writeln!(rows, "{row},\"{}\",1", text.replace('"', "\"\""));
     }
     let header = format!("id,\"{}\"\n1,2\n", chance.choose(&texts).replace('"', "\"\""));
     let text = chance.choose(&texts).clone();
     let quoted = serde_json::to_string(&text).unwrap();
-    let changes: [(String, Vec<(&str, &[u8])>); 4] = [
+    let changes: [(String, Files<'_>); 4] = [
         (
             "\n[datasets.hostile]\nsource = { files = \"hostile.csv\" }\nmode = \"replace\"\n\n[checks.hostile]\nwrong = \"value > 1\"\n".to_owned(),
             vec![("hostile.csv", rows.as_bytes())],

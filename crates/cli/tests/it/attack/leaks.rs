@@ -164,7 +164,8 @@ fn modes(target: &Target, _: Chance) -> Ready<Outcome> {
     let mut outcome = Outcome::default();
     let data = target.place.path().join(".perennial");
     let is_private = |path: &std::path::Path| {
-        std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink() || found.permissions().mode() & 0o077 == 0)
+        std::fs::symlink_metadata(path)
+            .is_ok_and(|found| found.is_symlink() || found.permissions().mode().trailing_zeros() >= 6)
     };
     outcome.expect(is_private(&data), || "others may enter the data folder".to_owned());
     for entry in

@@ -1,5 +1,6 @@
 //! A limit of the memory of a server with all its processes: a cgroup, or the resident memory where none can be made.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,7 +45,7 @@ impl MemoryLimit {
         let mut script = String::new();
         if let Self::Cgroup { folders, .. } = self {
             for folder in folders {
-                script += &format!("echo $$ > {}/cgroup.procs && ", folder.display());
+                let _ = write!(script, "echo $$ > {}/cgroup.procs && ", folder.display());
             }
         }
         let mut wrapped = Command::new("sh");

@@ -390,7 +390,7 @@ fn ids(server: &Server, project: &str) -> Ids {
         ("dataset", "orders".to_owned()),
         ("name", format!("{project}_hours")),
         ("monitor", format!("{project}_hours")),
-        ("model", format!("{project}")),
+        ("model", project.to_owned()),
         ("number", "1".to_owned()),
         ("version", "1".to_owned()),
         ("step", "train".to_owned()),
