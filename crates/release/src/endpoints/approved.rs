@@ -94,7 +94,7 @@ impl Endpoints {
         Ok(lines)
     }
 
-    /// [`approve`](crate::approvals::approve); after the last approval it waits until the release has continued, 20 s at most. Returns what was done.
+    /// [`approve`]; after the last approval it waits until the release has continued, 20 s at most. Returns what was done.
     ///
     /// # Errors
     /// Also if the approved release cannot continue.
