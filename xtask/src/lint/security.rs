@@ -64,8 +64,8 @@ fn tests(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
 
 /// The functions of the kinds in a file: `kind!("…", function)`.
 fn kinds(text: &str) -> impl Iterator<Item = &str> {
-    text.split("kind!(\"").skip(1).filter_map(|rest| {
-        let (_, rest) = rest.split_once("\",")?;
+    text.split("kind!(").skip(1).filter_map(|rest| {
+        let (_, rest) = rest.trim_start().strip_prefix('"')?.split_once("\",")?;
         rest.split(')').next().map(|function| function.trim().trim_end_matches(','))
     })
 }

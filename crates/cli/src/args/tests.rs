@@ -4,7 +4,7 @@ use super::*;
 
 /// Texts that start like a command: the first lines of digested formats, and the launcher of steps.
 const FORMATS: [&str; 4] =
-    ["perennial table 1", "perennial manifest 1", "perennial ledger entry 1", "perennial __launch"];
+    ["perennial table 1", "perennial manifest 1", "perennial ledger entry 1", "perennial {verb}"];
 
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -59,7 +59,10 @@ fn every_command_in_documents_and_messages_exists() {
     let (mut seen, mut wrong) = (0, Vec::new());
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        for command in commands_in(&text).into_iter().filter(|command| !FORMATS.contains(command)) {
+        for command in commands_in(&text)
+            .into_iter()
+            .filter(|command| !FORMATS.contains(command) && !command.starts_with("perennial __"))
+        {
             seen += 1;
             let refused = Arguments::try_parse_from(words_of(command)).err().map(|error| error.kind());
             // A text may name a command without its arguments, or with placeholders.

@@ -41,7 +41,7 @@ const WORK_TIME: Duration = Duration::from_hours(6);
 const QUERY_WAIT: Duration = Duration::from_secs(20);
 /// The time after which an idle worker ends.
 const IDLE_TIME: Duration = Duration::from_mins(2);
-/// The folder of the workers' scratch folders, in that of staged loads.
+/// The folder of the workers' scratch folders and of downloaded source files, in that of staged loads; emptied at each start.
 const SCRATCH: &str = "workers";
 
 /// The options of workers.
@@ -330,7 +330,7 @@ impl DataEngine for WorkerEngine {
     }
 
     async fn stage(&self, request: StageRequest) -> CoreResult<Staged> {
-        let downloads = tempfile::Builder::new().prefix("source-").tempdir_in(self.own.staging());
+        let downloads = tempfile::Builder::new().prefix("source-").tempdir_in(self.own.staging().join(SCRATCH));
         let downloads = downloads.map_err(|cause| Error::storage("creating a folder for source files", cause))?;
         let area = StagingArea::new(self.own.staging(), request.load);
         let (expected, input) = (Expected::from(&request), request.input.clone());

@@ -381,7 +381,10 @@ fn no_temporary_files(data: &Path) {
         let Ok(entries) = std::fs::read_dir(data.join(folder)) else { return Vec::new() };
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     };
-    assert_eq!(names("staging"), ["spill"]);
+    let mut staging = names("staging");
+    staging.sort();
+    assert_eq!(staging, ["spill", "workers"]);
+    assert!(!names("staging/workers").iter().any(|name| name.starts_with("source-")), "a downloaded file remains");
     assert_eq!(names("staging/spill").len(), 1, "expected one folder for queries of the running server");
     assert_eq!(names("work/steps"), [""; 0]);
 }
