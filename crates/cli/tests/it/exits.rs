@@ -62,6 +62,7 @@ const CASES: &[Case] = &[
     case("principals list", &[], NOWHERE, ITEMS),
     case("principals grant", &["ada", "--role", "contributor"], &["eve", "--role", "admin"], &["message"]),
     case("principals revoke", &["ada", "--role", "contributor"], &["ada", "--role", "admin"], &["message"]),
+    case("held list", &[], NOWHERE, ITEMS),
     case("sources allow", &["exits", "s3://bucket/shops/"], &["exits", "file:///etc/"], &["message"]),
     case("sources list", &["exits"], &["nowhere"], ITEMS),
     case("sources deny", &["exits", "s3://bucket/shops/"], &["exits", "s3://bucket/other/"], &["message"]),
@@ -83,6 +84,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("login-link", "tools.rs"),
     ("restore", "backup.rs"),
     ("doctor", "tools.rs"),
+    ("held release", "recovery.rs of perennial-ingest"),
+    ("held cancel", "recovery.rs of perennial-ingest"),
 ];
 
 /// The commands of the table in the reference.

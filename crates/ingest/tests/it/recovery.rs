@@ -177,8 +177,9 @@ async fn a_sweep_keeps_the_rows_of_held_loads_only() {
     assert_eq!(restarted.values("SELECT n FROM flown ORDER BY n").await, "-1 1 2 5");
 }
 
-/// The same project on the next server, after this one died while it began to load what is new.
-async fn die_while_loading(test: TestProject) -> TestProject {
+/// The same project on the next server, after this one died while it began to load what is new. The first server owns
+/// the folder of the store, so it must outlive the next ones.
+async fn die_while_loading(test: &TestProject) -> TestProject {
     let mut collecting = Box::pin(test.collect());
     loop {
         let polled = collecting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -199,9 +200,10 @@ async fn die_while_loading(test: TestProject) -> TestProject {
 
 #[tokio::test]
 async fn a_file_that_ended_two_servers_is_held_and_others_are_loaded() {
-    let test = TestProject::start(FLOWN).await;
-    test.offer(&[("a.csv", "n\n1\n")]);
-    let test = die_while_loading(die_while_loading(test).await).await;
+    let first = TestProject::start(FLOWN).await;
+    first.offer(&[("a.csv", "n\n1\n")]);
+    let second = die_while_loading(&first).await;
+    let test = die_while_loading(&second).await;
     test.offer(&[("b.csv", "n\n2\n")]);
     let collected = test.collect().await;
     let failed: Vec<_> = collected.failed.iter().map(|(_, error)| (error.code(), error.message())).collect();
