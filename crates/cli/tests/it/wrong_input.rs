@@ -145,12 +145,17 @@ fn the_message_of_a_failed_step_gives_the_reason_and_the_remedy() {
             &["ran into its memory limit", "`limits.memory`"],
         ),
         ("silent", "true".to_owned(), "", &["left nothing at `out`", "its output `out`", "$PERENNIAL_OUTPUT_OUT"]),
-        ("peeks", format!("cat {} > out", secret.display()), "", &["reads only what it declares"]),
+        (
+            "peeks",
+            format!("cat {} > out", secret.display()),
+            "",
+            &["the step may not access", "reads only what it declares"],
+        ),
         (
             "litters",
             format!("echo x > {}; cp /etc/hostname out", outside.path().join("left").display()),
             "",
-            &["writes only in its own folder"],
+            &["the step may not access", "writes only in its own folder"],
         ),
     ];
     let mut file = "[project]\nname = \"steps\"\n".to_owned();

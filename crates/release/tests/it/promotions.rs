@@ -11,6 +11,7 @@ use perennial_core::cause::Cause;
 use perennial_core::entity::{NewCanary, PromotionKind};
 use perennial_core::permission::Role;
 use perennial_core::port::prediction::TrafficRole::Champion;
+use perennial_core::state::CanaryEvent;
 use perennial_execution::pipeline_runs::PipelineKind;
 use perennial_execution::pipelines::{self, PipelineOptions};
 use perennial_projects::ProjectState;
@@ -260,13 +261,15 @@ async fn projects_have_endpoints_of_the_same_name() {
     assert_eq!(trained.answers(), Some(2), "the name is unique again");
 }
 
-#[tokio::test]
-async fn a_canary_that_no_file_declares_ends_before_a_promotion_even_of_an_unknown_version() {
-    let early = PROJECT_FILE.replace("[monitors.delay]", "[endpoints.early]\n\n[endpoints.late]\n\n[monitors.delay]");
-    let trained = released(&early, 1).await;
-    // The canary of `early` is a version that does not exist.
-    let (stored, decision) =
-        (endpoint(&trained, "early").await, listed(&trained).await.pop().unwrap().decision.unwrap());
+/// Endpoints `delay`, `early` and `late` of one model.
+fn with_three_endpoints() -> String {
+    PROJECT_FILE.replace("[monitors.delay]", "[endpoints.early]\n\n[endpoints.late]\n\n[monitors.delay]")
+}
+
+/// Gives `early` a canary of a version that does not exist, so that it cannot be switched.
+async fn start_unknown_canary(trained: &TrainedProject) {
+    let stored = endpoint(trained, "early").await;
+    let decision = listed(trained).await.pop().unwrap().decision.unwrap();
     let unknown = NewCanary {
         number: 99,
         share: 0.5,
@@ -279,12 +282,39 @@ async fn a_canary_that_no_file_declares_ends_before_a_promotion_even_of_an_unkno
     let write = store
         .write(move |tx| Box::pin(async move { Ok(endpoints::start_canary(tx, &stored, &unknown).await.map(drop)?) }));
     write.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_canary_that_no_file_declares_ends_before_a_promotion_even_of_an_unknown_version() {
+    let trained = released(&with_three_endpoints(), 1).await;
+    start_unknown_canary(&trained).await;
     let message = release_next(&trained, 2).await;
     assert!(message.contains("the canary of version 99 at `early` is over"), "{message}");
     assert!(message.ends_with("version 2 answers at `delay`, `early`, `late`"), "{message}");
     for name in ["delay", "early", "late"] {
         assert_eq!(routes(&trained, name), [(Champion, 2)], "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_rollback_stands_where_one_endpoint_cannot_be_switched_and_that_one_is_switched_later() {
+    let trained = released(&with_three_endpoints(), 2).await;
+    start_unknown_canary(&trained).await;
+    let message = roll_back(&trained).await.unwrap();
+    let retried = "; this is recorded, and `early` could not be switched yet: the server retries it";
+    assert!(message.ends_with(retried), "{message}");
+    assert_eq!((routes(&trained, "delay"), routes(&trained, "late")), (vec![(Champion, 1)], vec![(Champion, 1)]));
+    assert_eq!(routes(&trained, "early"), [(Champion, 2)]);
+    let stored = endpoint(&trained, "early").await;
+    assert_eq!(stored.champion_number, Some(1));
+    let ended = stored.clone();
+    let write = trained.test.app.kernel.store().write(move |tx| {
+        Box::pin(async move { Ok(endpoints::apply_canary(tx, &ended, CanaryEvent::Replace, 0).await.map(drop)?) })
+    });
+    write.await.unwrap();
+    let stored = [endpoint(&trained, "early").await];
+    trained.test.app.endpoints.catch_up(&trained.project, &stored).await;
+    assert_eq!(routes(&trained, "early"), [(Champion, 1)]);
 }
 
 /// A release stopped at any point, then a new server that resumes the run: the alias, the endpoint and the last
