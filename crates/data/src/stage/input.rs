@@ -50,14 +50,7 @@ pub(super) async fn open(
         StageInput::Parquet(path) => {
             let path = path.clone();
             open_blocking(move || {
-                let source = FilesSource {
-                    root: None,
-                    files: String::new(),
-                    format: Some(Format::Parquet),
-                    header: true,
-                    columns: Vec::new(),
-                    local_time: LocalTime::default(),
-                };
+                let source = parquet_source();
                 Files::open(&source, parquet_files(&path)?, known.as_ref()).map(Input::Files)
             })
             .await
@@ -185,6 +178,18 @@ fn blocking(
     let rows = futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
     let end = futures::stream::once(task.join()).filter_map(|ended| async { ended.err().map(Err) });
     rows.map(Ok).chain(end).boxed()
+}
+
+/// How the files of [`parquet_files`] are read.
+pub(crate) fn parquet_source() -> FilesSource {
+    FilesSource {
+        root: None,
+        files: String::new(),
+        format: Some(Format::Parquet),
+        header: true,
+        columns: Vec::new(),
+        local_time: LocalTime::default(),
+    }
 }
 
 /// A Parquet file, or the Parquet files of a folder, ordered by name.

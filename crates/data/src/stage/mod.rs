@@ -39,7 +39,7 @@ use dispositions::RowDispositions;
 use origins::RowOrigins;
 
 pub(crate) use check_rows::validate_checks;
-pub(crate) use input::parquet_files;
+pub(crate) use input::{parquet_files, parquet_source};
 pub(crate) use staging_area::{Expected, StagedLoad, StagingArea};
 
 /// The most samples of failing rows reported for a check.

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, Dialect, FilesSource, Format, FrameRequest, Listing, LocalTime, Page,
-    Position, QueryRequest, ScanPlan, SourceFile, SourceFolder, StageInput, StageRequest, Staged, TableRef,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Listing, Page, Position, QueryRequest,
+    ScanPlan, SourceFile, SourceFolder, StageInput, StageRequest, Staged, TableRef,
 };
 use perennial_core::schema::Schema;
 use perennial_core::{Error as CoreError, ErrorCode, Result as CoreResult};
@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::runtime::Task;
 use crate::source::LocalFile;
-use crate::stage::{Expected, StagingArea, parquet_files};
+use crate::stage::{Expected, StagingArea, parquet_files, parquet_source};
 
 /// Threads of one worker at most.
 const THREADS_MAX: usize = 4;
@@ -179,15 +179,7 @@ impl WorkerEngine {
                     modified_ns: None,
                     etag: None,
                 });
-                let source = FilesSource {
-                    root: None,
-                    files: String::new(),
-                    format: Some(Format::Parquet),
-                    header: true,
-                    columns: Vec::new(),
-                    local_time: LocalTime::default(),
-                };
-                Input::Files { source, files: files.collect() }
+                Input::Files { source: parquet_source(), files: files.collect() }
             }
             StageInput::Sql { sql, tables: named } => {
                 tables.extend(named.iter().map(|named| named.table.clone()));
