@@ -41,10 +41,11 @@ pub async fn serve_host(
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let permit = permits.clone().acquire_owned().await.ok();
-        let accepted = tokio::select! {
+        // Shutdown also ends the wait for one of the connections to close.
+        let next = async { (permits.clone().acquire_owned().await.ok(), listener.accept().await) };
+        let (permit, accepted) = tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => accepted,
+            next = next => next,
         };
         match accepted {
             Ok((stream, _)) => {

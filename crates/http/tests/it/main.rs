@@ -7,5 +7,6 @@ mod bodies;
 mod connections;
 mod exhaustion;
 mod handlers;
+mod host;
 mod log;
 mod support;
