@@ -80,16 +80,23 @@ impl Blobs {
     /// Opens the folder at a path, created when missing, or a bucket and prefix at `s3://`, `gs://` or `az://`, with
     /// credentials from the standard variables. `file://` URLs name folders, too.
     pub fn open(location: &str) -> Result<Self> {
-        let invalid = |reason: &str| Error::Location { location: location.to_owned(), reason: reason.to_owned() };
+        match Self::folder_at(location)? {
+            Some(folder) => Self::open_folder(&folder),
+            None => Self::in_bucket(Bucket::open(location)?),
+        }
+    }
+
+    /// The folder that a location names, by its path or its `file://` URL; `None` for a bucket.
+    pub fn folder_at(location: &str) -> Result<Option<PathBuf>> {
         if !location.contains("://") {
-            return Self::open_folder(Path::new(location));
+            return Ok(Some(PathBuf::from(location)));
         }
-        if location.starts_with("file://") {
-            let url = url::Url::parse(location).map_err(|error| invalid(&error.to_string()))?;
-            let path = url.to_file_path().map_err(|()| invalid("expected `file:///absolute/path`"))?;
-            return Self::open_folder(&path);
+        if !location.starts_with("file://") {
+            return Ok(None);
         }
-        Self::in_bucket(Bucket::open(location)?)
+        let invalid = |reason: &str| Error::Location { location: location.to_owned(), reason: reason.to_owned() };
+        let url = url::Url::parse(location).map_err(|error| invalid(&error.to_string()))?;
+        url.to_file_path().map(Some).map_err(|()| invalid("expected `file:///absolute/path`"))
     }
 
     /// Asks the object store of a location for one object, without retries. A folder needs no question.
@@ -97,10 +104,10 @@ impl Blobs {
     /// # Errors
     /// Why the store does not answer, or refuses the request.
     pub async fn probe(location: &str) -> Result<()> {
-        if !location.contains("://") || location.starts_with("file://") {
-            return Ok(());
+        match Self::folder_at(location)? {
+            Some(_) => Ok(()),
+            None => Bucket::probe(location).await,
         }
-        Bucket::probe(location).await
     }
 
     /// Opens the folder at `path`, created when missing.

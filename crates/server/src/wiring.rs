@@ -144,17 +144,13 @@ fn data_workers(paths: &ServerPaths) -> WorkerOptions {
 /// The server's own storage, which is never a source: its prefix in an object store, and its local folders.
 fn own_storage(data: &Path, artifacts: Option<&str>) -> Result<(Option<ObjectUrl>, Vec<PathBuf>)> {
     let mut folders = vec![data.to_owned()];
-    let prefix = match artifacts {
-        Some(root) if ObjectUrl::is_url(root) && !root.starts_with("file://") => Some(ObjectUrl::parse_prefix(root)?),
-        Some(root) => {
-            let folder = PathBuf::from(root.strip_prefix("file://").unwrap_or(root));
-            data_folder::create(&folder)?;
-            folders.push(folder);
-            None
-        }
-        None => None,
+    let Some(location) = artifacts else { return Ok((None, folders)) };
+    let Some(folder) = Blobs::folder_at(location)? else {
+        return Ok((Some(ObjectUrl::parse_prefix(location)?), folders));
     };
-    Ok((prefix, folders))
+    data_folder::create(&folder)?;
+    folders.push(folder);
+    Ok((None, folders))
 }
 
 /// Removes the folders of steps and models that an earlier server left. Called when its steps have ended, and before this
