@@ -65,7 +65,11 @@ impl<'a> Json<'a> {
 
     /// The value as true or false; `None` for one of another type.
     pub(crate) fn boolean(self) -> Option<bool> {
-        serde_json::from_str(self.0).ok()
+        match self.0 {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
     }
 
     /// Calls `each` with the name and the value of every entry of an object, until it fails.

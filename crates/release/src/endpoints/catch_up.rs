@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use perennial_core::entity::Endpoint;
@@ -42,7 +43,11 @@ impl fmt::Display for Behind {
 
 /// The endpoints whose last swap failed: why, and when it is retried.
 #[derive(Default)]
-pub(super) struct Retries(Mutex<HashMap<(ProjectId, EndpointName), Retry>>);
+pub(super) struct Retries {
+    /// Whether there is any, so that a request costs one load while every endpoint answers as recorded.
+    any: AtomicBool,
+    by_endpoint: Mutex<HashMap<(ProjectId, EndpointName), Retry>>,
+}
 
 struct Retry {
     /// The instant on the wall clock.
@@ -69,24 +74,25 @@ impl EndpointFault {
 
 impl Retries {
     fn is_due(&self, endpoint: &Endpoint, wall_ms: i64) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (endpoint.project_id, endpoint.name.clone());
         all.get(&key).is_none_or(|retry| retry.wall_ms <= wall_ms)
     }
 
     /// Keeps why a swap failed; the first retry is due at once.
     fn keep(&self, (project, endpoint): (ProjectId, &EndpointName), wall_ms: i64, error: &Error) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = EndpointFault::new(error);
         match all.entry((project, endpoint.clone())) {
             Entry::Occupied(mut known) => known.get_mut().fault = fault,
             Entry::Vacant(new) => drop(new.insert(Retry { wall_ms, pause_ms: 0, fault })),
         }
+        self.any.store(true, Ordering::Release);
     }
 
     /// Sets the next retry, after a retry that failed.
     fn postpone(&self, endpoint: &Endpoint, wall_ms: i64) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(retry) = all.get_mut(&(endpoint.project_id, endpoint.name.clone())) {
             retry.pause_ms = (retry.pause_ms * 2).clamp(RETRY_MS_MIN, RETRY_MS_MAX);
             retry.wall_ms = wall_ms + retry.pause_ms;
@@ -95,21 +101,27 @@ impl Retries {
 
     /// Returns whether the last swap had failed.
     fn succeeded(&self, project: ProjectId, endpoint: &EndpointName) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(project, endpoint.clone())).is_some()
+        let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let had_failed = all.remove(&(project, endpoint.clone())).is_some();
+        self.any.store(!all.is_empty(), Ordering::Release);
+        had_failed
     }
 
     fn find(&self, project: ProjectId, endpoint: &EndpointName) -> Option<EndpointFault> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&(project, endpoint.clone())).map(|retry| retry.fault.clone())
     }
 
     fn projects_of(&self, endpoint: &str) -> Vec<ProjectId> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         all.keys().filter(|(_, name)| name.as_str() == endpoint).map(|(project, _)| *project).collect()
     }
 
     fn list(&self) -> Vec<(ProjectId, EndpointName)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 }
 
