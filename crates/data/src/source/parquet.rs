@@ -10,7 +10,9 @@ use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, RecordBatch};
 use arrow::datatypes::{ArrowDictionaryKeyType, DataType, Field, Schema as ArrowSchema, SchemaRef, UInt64Type};
 use arrow::downcast_dictionary_array;
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 
 use super::local_arrays::with_instants;
 use super::zone::LocalTimes;
@@ -176,13 +178,14 @@ fn open(file: &LocalFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let failed = |cause| Error::storage(format!("reading {}", file.label), cause);
     let mut opened = file.open()?;
     check_footer(&mut opened).map_err(failed)?.map_err(|excess| too_large(file, &excess))?;
-    let first = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|cause| invalid(file, cause))?;
-    let mut opened = file.open()?;
+    let first = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(|cause| invalid(file, cause))?;
     check_pages(&mut opened, first.metadata()).map_err(failed)?.map_err(|excess| too_large(file, &excess))?;
     // A text that many rows have in common stays in memory once.
     let schema = ArrowSchema::new(first.schema().fields().iter().map(with_views).collect::<Vec<_>>());
     let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
-    ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options).map_err(|cause| invalid(file, cause))
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(first.metadata()), options);
+    let metadata = metadata.map_err(|cause| invalid(file, cause))?;
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata))
 }
 
 /// The field with texts as views of the pages that have them.
