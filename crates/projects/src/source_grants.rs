@@ -16,7 +16,7 @@ use perennial_core::object_url::ObjectUrl;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::{Caller, Kernel, LedgerEvent, Recorder};
-use perennial_store::{Tx, projects, source_grants as table};
+use perennial_store::{Conn, Tx, projects, source_grants as table};
 use serde_json::json;
 
 use crate::ProjectState;
@@ -145,13 +145,23 @@ pub(crate) async fn allow_sources(
     by: &Recorder,
 ) -> Result<Vec<LedgerEvent>> {
     let mut events = Vec::new();
-    for source in sources {
-        let granted = table::list(tx, project).await?;
-        if !granted.iter().any(|grant| source.is_below(&grant.prefix)) {
-            events.extend(insert(tx, &grant(project, source.folder(), by)).await?);
-        }
+    for source in ungranted(tx, project, sources.to_vec()).await? {
+        events.extend(insert(tx, &grant(project, source.folder(), by)).await?);
     }
     Ok(events)
+}
+
+/// Those of the sources that lack a grant.
+pub(crate) async fn ungranted(
+    conn: &mut Conn,
+    project: ProjectId,
+    mut sources: Vec<ObjectUrl>,
+) -> Result<Vec<ObjectUrl>> {
+    if !sources.is_empty() {
+        let granted = table::list(conn, project).await?;
+        sources.retain(|source| !granted.iter().any(|grant| source.is_below(&grant.prefix)));
+    }
+    Ok(sources)
 }
 
 /// The URLs of the sources of a project file that are not local.

@@ -38,7 +38,10 @@ pub(crate) async fn apply(
     let is_same = before.as_ref().is_some_and(|before| before.digest == submission.digest);
     let folder = before.as_ref().and_then(|before| before.folder);
     // The person at the server's own machine has its credentials anyway.
-    let sources = if caller.is_host() { source_grants::urls(&submission.project) } else { Vec::new() };
+    let mut sources = if caller.is_host() { source_grants::urls(&submission.project) } else { Vec::new() };
+    if !sources.is_empty() {
+        sources = source_grants::ungranted(&mut *caller.kernel.store().read().await?, project.id, sources).await?;
+    }
     if is_same && folder == submission.folder && !approves && sources.is_empty() {
         project.follow(submission);
         return Ok(Vec::new());
