@@ -7,6 +7,12 @@ use std::sync::Arc;
 /// The code of a missing value in a [`TextColumn`].
 pub const MISSING: u32 = u32::MAX;
 
+/// Whether a double holds an integer exactly.
+pub fn is_exact(value: i128) -> bool {
+    // The cast back saturates, and no double is `i128::MAX`.
+    value as f64 as i128 == value && value != i128::MAX
+}
+
 /// Text values, each distinct value stored once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextColumn {

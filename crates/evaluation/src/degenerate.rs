@@ -63,9 +63,9 @@ fn is_constant(scores: &Scores) -> bool {
 /// Whether an AUC is below one half by more than chance: its standard error where the scores say nothing follows from
 /// the numbers of both outcomes (Mann and Whitney 1947).
 fn is_inverted(auc: f64, test: &Outcomes) -> bool {
-    let counts = test.counts();
-    let rows = |class: &str| counts.get(class).copied().unwrap_or_default() as f64;
-    let (negatives, positives) = (rows("0"), rows("1"));
+    let labelled = || (0..test.rows()).filter(|row| test.is_labelled(*row));
+    let positives = labelled().filter(|row| test.is_positive(*row)).count() as f64;
+    let negatives = labelled().count() as f64 - positives;
     let standard_error = ((negatives + positives + 1.0) / (12.0 * negatives * positives)).sqrt();
     auc < 0.5 - STANDARD_ERRORS * standard_error
 }

@@ -32,18 +32,12 @@ pub enum Access {
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |permission: &Permission| match permission {
-            Permission::Read => "read",
-            Permission::Write => "write",
-            Permission::Approve => "approve",
-            Permission::Manage => "manage",
-        };
         match self {
             Self::Public => f.write_str("public"),
             Self::Authenticated => f.write_str("any token"),
-            Self::Server(permission) => write!(f, "{} on the server", name(permission)),
-            Self::Project(permission) => write!(f, "{} on the project", name(permission)),
-            Self::Endpoint(permission) => write!(f, "{} on the endpoint's project", name(permission)),
+            Self::Server(permission) => write!(f, "{} on the server", permission.as_str()),
+            Self::Project(permission) => write!(f, "{} on the project", permission.as_str()),
+            Self::Endpoint(permission) => write!(f, "{} on the endpoint's project", permission.as_str()),
         }
     }
 }

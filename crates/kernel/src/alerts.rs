@@ -7,7 +7,7 @@ use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::permission::Permission;
 use perennial_core::state::{AlertEvent, AlertState};
 use perennial_core::{Error, Result};
-use perennial_store::{Tx, alerts as table, lineage};
+use perennial_store::{Conn, Tx, alerts as table, lineage};
 use serde_json::{Value, json};
 
 use crate::Caller;
@@ -132,10 +132,33 @@ pub async fn list_past(
     (subject, name): (&AlertSubject, &str),
     is_past: impl Fn(i64) -> bool,
 ) -> Result<Vec<Alert>> {
-    let mut reader = caller.kernel.store().read().await?;
-    let mut open = table::list_open_about(&mut reader, project, (subject, name), OPEN_MAX).await?;
+    list_past_in(&mut *caller.kernel.store().read().await?, project, (subject, name), is_past).await
+}
+
+async fn list_past_in(
+    conn: &mut Conn,
+    project: ProjectId,
+    about: (&AlertSubject, &str),
+    is_past: impl Fn(i64) -> bool,
+) -> Result<Vec<Alert>> {
+    let mut open = table::list_open_about(conn, project, about, OPEN_MAX).await?;
     open.retain(|alert| is_past(alert.window_start_ms));
     Ok(open)
+}
+
+/// [`resolve_past`] within a transaction; returns the events to record.
+pub async fn resolve_past_in(
+    tx: &mut Tx,
+    project: ProjectId,
+    about: (&AlertSubject, &str),
+    is_past: impl Fn(i64) -> bool,
+    wall_ms: i64,
+) -> Result<Vec<LedgerEvent>> {
+    let mut events = Vec::new();
+    for alert in list_past_in(tx, project, about, is_past).await? {
+        events.push(apply_in(tx, &alert, AlertEvent::Resolve, wall_ms).await?);
+    }
+    Ok(events)
 }
 
 /// Takes an alert through an event; resolving one that is resolved does nothing.

@@ -8,13 +8,13 @@ use futures::future::{BoxFuture, join_all, ready};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use perennial_core::entity::{DEATHS_MAX, Job, JobClaim, JobLease, RetryPolicy};
-use perennial_core::state::{AlertEvent, JobState};
+use perennial_core::state::JobState;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{Tx, alerts as alert_rows, jobs as table};
+use perennial_store::{Tx, jobs as table};
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::alerts::{self, Alert, AlertSubject};
+use crate::alerts::{self, AlertSubject};
 use crate::held::HELD;
 use crate::jobs::{JobKind, JobOutcome};
 use crate::{Caller, Kernel, LedgerEvent, Recorder};
@@ -248,10 +248,5 @@ async fn fire_held(tx: &mut Tx, job: &Job, error: &str, by: &Recorder) -> Result
 async fn resolve_held(tx: &mut Tx, job: &Job, wall_ms: i64) -> Result<Vec<LedgerEvent>> {
     let Some(project) = job.project_id else { return Ok(Vec::new()) };
     let subject = AlertSubject::Job(job.kind.clone());
-    let open: Vec<Alert> = alert_rows::list_open_about(tx, project, (&subject, HELD), alerts::OPEN_MAX).await?;
-    let mut events = Vec::new();
-    for alert in open.iter().filter(|alert| alert.window_start_ms <= job.created_ms) {
-        events.push(alerts::apply_in(tx, alert, AlertEvent::Resolve, wall_ms).await?);
-    }
-    Ok(events)
+    alerts::resolve_past_in(tx, project, (&subject, HELD), |start_ms| start_ms <= job.created_ms, wall_ms).await
 }

@@ -18,13 +18,13 @@ use perennial_core::id::{ApprovalId, ApprovalRequestId, ProjectId};
 use perennial_core::ledger::{APPROVAL, Chain};
 use perennial_core::permission::{Permission, Role, Scope};
 use perennial_core::rule::Verdict;
-use perennial_core::state::{AlertEvent, ApprovalRequestEvent, ApprovalRequestState};
+use perennial_core::state::{ApprovalRequestEvent, ApprovalRequestState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::alerts::{self, AlertSubject};
 use perennial_kernel::jobs::JobKind;
 use perennial_kernel::{Caller, Kernel, LedgerEvent, Recorder, wrong_state};
 use perennial_projects::{ProjectState, approve_content};
-use perennial_store::{Tx, alerts as alert_rows, approval_requests as table, projects, releases};
+use perennial_store::{Tx, approval_requests as table, projects, releases};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -145,7 +145,7 @@ pub(crate) async fn request(releasing: &Releasing<'_>, decision: &Decision) -> R
     let alerted = message.clone();
     let write = caller.kernel.store().write(move |tx| {
         Box::pin(async move {
-            let mut events = replace_open_in(tx, &new, at).await?;
+            let mut events = replace_open_in(tx, new.project_id, new.number, at).await?;
             table::insert(tx, &new).await?;
             let payload = json!({ "release": new.release_digest, "decision": new.decision_id, "roles": new.roles });
             events.push(event(&new, "request", payload));
@@ -184,22 +184,19 @@ async fn replace_open(caller: &Caller, project: &ProjectState, decision: &Decisi
     let (project_id, number) = (project.id, decision.number);
     let write = caller.kernel.store().write(move |tx| {
         Box::pin(async move {
-            let mut events = Vec::new();
-            for open in table::list_open(tx, project_id).await? {
-                let reason = format!("the release of version {number} took its place");
-                events
-                    .extend(close(tx, &open, ApprovalRequestEvent::Replace, (None, Some(&reason)), at.wall_ms).await?);
-            }
+            let events = replace_open_in(tx, project_id, number, at).await?;
             by.record_all(tx, events).await
         })
     });
     write.await
 }
 
-async fn replace_open_in(tx: &mut Tx, new: &ApprovalRequest, at: Instant) -> Result<Vec<LedgerEvent>> {
+/// Replaces the open requests of a project within the transaction that releases version `number`; returns the events to
+/// record.
+async fn replace_open_in(tx: &mut Tx, project: ProjectId, number: i64, at: Instant) -> Result<Vec<LedgerEvent>> {
     let mut events = Vec::new();
-    for open in table::list_open(tx, new.project_id).await? {
-        let reason = format!("the release of version {} took its place", new.number);
+    for open in table::list_open(tx, project).await? {
+        let reason = format!("the release of version {number} took its place");
         events.extend(close(tx, &open, ApprovalRequestEvent::Replace, (None, Some(&reason)), at.wall_ms).await?);
     }
     Ok(events)
@@ -216,12 +213,8 @@ pub(crate) async fn close(
 ) -> Result<Vec<LedgerEvent>> {
     let state = table::apply(tx, request.id, change, (by, reason), wall_ms).await?;
     let subject = AlertSubject::Release(request.release_digest.clone());
-    let open =
-        alert_rows::list_open_about(tx, request.project_id, (&subject, APPROVAL_ALERT), alerts::OPEN_MAX).await?;
-    let mut events = Vec::new();
-    for alert in &open {
-        events.push(alerts::apply_in(tx, alert, AlertEvent::Resolve, wall_ms).await?);
-    }
+    let about = (&subject, APPROVAL_ALERT);
+    let mut events = alerts::resolve_past_in(tx, request.project_id, about, |_| true, wall_ms).await?;
     let verb = match change {
         ApprovalRequestEvent::Approve => "complete",
         ApprovalRequestEvent::Reject => "reject",
@@ -330,7 +323,7 @@ pub async fn reject(caller: &Caller, project: &Arc<ProjectState>, prefix: &str, 
 }
 
 /// A reason that must not be empty.
-pub(crate) fn required_reason<'a>(reason: &'a str, noun: &str) -> Result<&'a str> {
+pub fn required_reason<'a>(reason: &'a str, noun: &str) -> Result<&'a str> {
     match reason.trim() {
         "" => Err(Error::new(ErrorCode::InvalidArgument, format!("a {noun} needs a reason"))
             .with_hint("say in a few words why; the ledger keeps it")),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use perennial_core::frame::{Column, TextColumn};
+use perennial_core::frame::{Column, TextColumn, is_exact};
 use perennial_core::{Error, ErrorCode, Result};
 
 use super::data::{Data, Scalar};
@@ -226,9 +226,4 @@ pub(super) fn integers(values: &[i128]) -> Column {
         return Column::Number(values.iter().map(|value| *value as f64).collect());
     }
     Column::Text(encode(values.iter().map(|value| Some(Cow::Owned(value.to_string()))).collect()))
-}
-
-/// Whether a double holds an integer of 64 bits.
-fn is_exact(value: i128) -> bool {
-    value as f64 as i128 == value
 }

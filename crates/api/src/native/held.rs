@@ -9,7 +9,7 @@ use perennial_kernel::held;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::wire::{Items, at};
+use super::wire::{Done, Items, at};
 use crate::routes::JsonRoutes;
 
 pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
@@ -45,19 +45,13 @@ impl From<&held::Held> for Held {
     }
 }
 
-/// What was done, in one line.
-#[derive(Serialize, ToSchema)]
-struct Done {
-    message: String,
-}
-
 /// Lists what is held, oldest first
 ///
 /// Files, steps and models during whose processing the server died twice, and jobs whose attempts all failed.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/held", tag = "held work", params(("project" = String, Path)), responses((status = 200, body = Items<Held>)))]
 async fn list(ProjectCaller { caller, project }: ProjectCaller) -> Result<Json<Items<Held>>, HttpError> {
     let held = held::list(&caller, project.id).await?;
-    Ok(Json(Items { items: held.iter().map(Held::from).collect(), next: None }))
+    Ok(Json(Items::all(held.iter().map(Held::from))))
 }
 
 /// Lets something that is held be tried again

@@ -34,5 +34,5 @@ struct UnreadableRow {
 async fn list_unreadable(CurrentCaller { caller }: CurrentCaller) -> Result<Json<Items<UnreadableRow>>, HttpError> {
     let found = Kernel::unreadable_rows(&caller).await?.into_iter();
     let items = found.map(|row| UnreadableRow { table: row.table, key: row.key, column: row.column, why: row.why });
-    Ok(Json(Items { items: items.collect(), next: None }))
+    Ok(Json(Items::all(items)))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use perennial_core::name::DatasetName;
-use perennial_core::object_url::ObjectUrl;
+use perennial_core::object_url::{ObjectScheme, ObjectUrl};
 use perennial_core::path::RelativePath;
 use perennial_core::port::data::{Format, Mode, Severity};
 use perennial_core::rule::choose;
@@ -14,7 +14,9 @@ use crate::file::{CheckEntry, CheckTable, Dataset, Source};
 use crate::project::{Check, CheckKind, PREDICTIONS_PREFIX};
 
 /// URL schemes of object stores that sources may use.
-const SCHEMES: [&str; 3] = ["s3", "gs", "az"];
+fn schemes() -> Vec<&'static str> {
+    ObjectScheme::ALL.iter().map(|scheme| scheme.as_str()).collect()
+}
 
 impl Validator<'_, '_> {
     pub(super) fn validate_datasets(&mut self, datasets: &BTreeMap<DatasetName, Dataset>) {
@@ -33,7 +35,7 @@ impl Validator<'_, '_> {
     fn validate_source(&mut self, source: &Source, at: &Path) {
         let files = at.join("files");
         if let Some((scheme, _)) = source.files.split_once("://") {
-            if SCHEMES.contains(&scheme) {
+            if schemes().contains(&scheme) {
                 if let Err(error) = source.files.parse::<ObjectUrl>() {
                     self.error_at_value(&files, error.message().to_owned(), None);
                 }
@@ -41,7 +43,7 @@ impl Validator<'_, '_> {
                 let message = format!(
                     "unsupported scheme `{scheme}://`, expected a path in the project's folder, `s3://`, `gs://` or `az://`"
                 );
-                self.error_at_value(&files, message, choose(scheme, &SCHEMES));
+                self.error_at_value(&files, message, choose(scheme, &schemes()));
             }
         } else {
             self.validate_path(&source.files, &files);

@@ -2,10 +2,11 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
+use perennial_core::Result;
 use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::state::CanaryState;
-use perennial_core::{Error, ErrorCode, Result};
+use perennial_release::approvals::required_reason;
 use perennial_release::deployments::{EndpointState, LiveVersion};
 use perennial_release::releases::{self, Promotion};
 
@@ -72,10 +73,8 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
 /// Rolls an endpoint back. The form asks for a reason.
 pub(crate) async fn rollback(request: PageRequest) -> Result<Response> {
     let name: EndpointName = request.param("name", "endpoint")?;
-    let reason = words(&request, "reason").filter(|reason| !reason.is_empty()).ok_or_else(|| {
-        Error::new(ErrorCode::InvalidArgument, "a rollback needs a reason")
-            .with_hint("say in a few words why; the ledger keeps it")
-    })?;
-    request.app().endpoints.rollback(&request.caller()?, request.project()?, &name, Some(&reason)).await?;
+    let reason = words(&request, "reason").unwrap_or_default();
+    let reason = Some(required_reason(&reason, "rollback")?);
+    request.app().endpoints.rollback(&request.caller()?, request.project()?, &name, reason).await?;
     Ok(Redirect::to(&paths::section(&request.project()?.name, "endpoints")).into_response())
 }

@@ -1,6 +1,7 @@
 //! Parses text values of each type class.
 
 use arrow::datatypes::DataType;
+use perennial_core::frame::is_exact;
 use perennial_core::schema::TypeClass;
 use perennial_core::time_text::parse_time;
 
@@ -46,8 +47,7 @@ pub(crate) fn float(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
     if text.len() > EXACT_DIGITS && is_whole(text) {
         let whole: i128 = text.parse().ok()?;
-        // The cast saturates, and no double is `i128::MAX`.
-        return (value as i128 == whole && whole != i128::MAX).then_some(value);
+        return is_exact(whole).then_some(value);
     }
     Some(value)
 }

@@ -7,7 +7,7 @@ use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::dataframe::DataFrame;
 use futures::TryStreamExt;
-use perennial_core::frame::{Column, Frame, MISSING, TextColumn};
+use perennial_core::frame::{Column, Frame, MISSING, TextColumn, is_exact};
 
 use super::{as_sql, sql_error};
 use crate::convert::fit;
@@ -122,7 +122,9 @@ fn append(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
         match (&mut *builder, Cells::of(column.as_ref())?) {
             (Builder::Text(builder), Cells::Text(array)) => builder.append(array),
             (Builder::Text(builder), Cells::Int(array)) => builder.push_integers(array),
-            (Builder::Key(values), Cells::Int(array)) if !array.iter().flatten().all(is_exact) => {
+            (Builder::Key(values), Cells::Int(array))
+                if !array.iter().flatten().all(|value| is_exact(value.into())) =>
+            {
                 let mut text = TextBuilder::default();
                 text.push_integers(values.iter().map(|value| (!value.is_nan()).then_some(*value as i64)));
                 text.push_integers(array);
@@ -133,11 +135,6 @@ fn append(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether a double holds an integer.
-fn is_exact(value: i64) -> bool {
-    value as f64 as i128 == i128::from(value)
 }
 
 /// Appends numbers unchanged, booleans as 0 and 1, times as epoch seconds, nulls as NaN.

@@ -2,6 +2,7 @@
 
 mod durable;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ impl Root {
         let folder = folder.canonicalize().map_err(failed)?;
         let url = Url::from_directory_path(&folder)
             .map_err(|()| Error::Argument(format!("`{}` is not an absolute path", folder.display())))?;
-        let base = base_of(&url)?;
+        let base = base_of(&url, url.scheme(), url.host_str().unwrap_or_default())?;
         Ok(Self { store: Store { inner: Arc::new(DurableFolder::new()), base }, url, folder: Some(folder) })
     }
 
@@ -86,10 +87,7 @@ pub(crate) fn url_of(text: &str) -> Result<Option<Url>> {
 pub(crate) fn remote(url: &ObjectUrl) -> Result<Store> {
     let inner = perennial_artifacts::remote::open(url.scheme(), url.bucket())
         .map_err(|cause| Error::storage(format!("opening `{url}`"), cause))?;
-    let base = format!("{}://{}", url.scheme(), url.bucket());
-    let base =
-        Url::parse(&base).map_err(|cause| Error::Argument(format!("`{url}` is not a URL for tables: {cause}")))?;
-    Ok(Store { inner, base })
+    Ok(Store { inner, base: base_of(url, url.scheme().as_str(), url.bucket())? })
 }
 
 /// Parses a URL of objects.
@@ -97,9 +95,10 @@ pub(crate) fn object_url(text: &str) -> Result<ObjectUrl> {
     text.parse().map_err(|error: perennial_core::Error| Error::Argument(error.message().to_owned()))
 }
 
-fn base_of(url: &Url) -> Result<Url> {
-    let text = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-    Url::parse(&text).map_err(|cause| Error::Argument(format!("`{url}` is not a URL for tables: {cause}")))
+/// The base of the paths in a store: the scheme and the host of `url`.
+fn base_of(url: &impl Display, scheme: &str, host: &str) -> Result<Url> {
+    Url::parse(&format!("{scheme}://{host}"))
+        .map_err(|cause| Error::Argument(format!("`{url}` is not a URL for tables: {cause}")))
 }
 
 fn as_folder(mut url: Url) -> Url {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
-use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::frame::{Column, Frame, TextColumn, is_exact};
 use perennial_core::id::RequestId;
 use perennial_core::model::{Input, InputKind, InputTime, PredictError, Scores, Signature};
 use perennial_core::port::model::LoadedModel;
@@ -226,7 +226,7 @@ fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extr
             }
             (InputKind::Number, Column::Text(text)) => {
                 let mut values = (0..text.codes.len()).filter_map(|row| text.get(row));
-                let is_inexact = |value: &&str| value.parse::<i128>().is_ok_and(|value| value as f64 as i128 != value);
+                let is_inexact = |value: &&str| value.parse::<i128>().is_ok_and(|value| !is_exact(value));
                 match (values.clone().find(is_inexact), values.next()) {
                     (Some(value), _) => {
                         format!("input `{}` takes numbers that a double holds exactly, got `{value}`", input.name)
