@@ -4,13 +4,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, Sqlite, Transaction};
 use tokio::sync::Notify;
 
 use crate::dynamic::{Dialect, Sql, row_width};
 use crate::error::{Error, Result};
+use crate::outage;
 use crate::query::{ListQuery, Query};
 use crate::row::{AnyRow, Readable, Record, Row};
 use crate::value::{Column, Value};
@@ -27,13 +28,14 @@ enum Inner {
     SqliteWriter(Box<SqliteConnection>),
     SqliteReader(PoolConnection<Sqlite>),
     SqliteSnapshot(Transaction<'static, Sqlite>),
-    PostgresTransaction(Transaction<'static, Postgres>),
-    PostgresReader(PoolConnection<Postgres>),
+    PostgresTransaction(Transaction<'static, Postgres>, Arc<PgConnectOptions>),
+    PostgresReader(PoolConnection<Postgres>, Arc<PgConnectOptions>),
 }
 
 enum Raw<'c> {
     Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
+    /// With the server's address, to ask whether it is there.
+    Postgres(&'c mut PgConnection, &'c PgConnectOptions),
 }
 
 fn sqlite_query<'q>(sql: impl SqlSafeStr, values: &[Value<'_>]) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
@@ -78,8 +80,8 @@ impl Conn {
             Inner::SqliteWriter(conn) => Raw::Sqlite(conn),
             Inner::SqliteReader(conn) => Raw::Sqlite(conn),
             Inner::SqliteSnapshot(tx) => Raw::Sqlite(tx),
-            Inner::PostgresTransaction(tx) => Raw::Postgres(tx),
-            Inner::PostgresReader(conn) => Raw::Postgres(conn),
+            Inner::PostgresTransaction(tx, server) => Raw::Postgres(tx, server),
+            Inner::PostgresReader(conn, server) => Raw::Postgres(conn, server),
         }
     }
 
@@ -87,7 +89,9 @@ impl Conn {
         refuse_unreadable(values)?;
         let changed = match self.raw() {
             Raw::Sqlite(conn) => sqlite_query(query.sqlite, values).execute(conn).await?.rows_affected(),
-            Raw::Postgres(conn) => postgres_query(query.postgres, values).execute(conn).await?.rows_affected(),
+            Raw::Postgres(conn, server) => {
+                outage::answer(server, postgres_query(query.postgres, values).execute(conn)).await?.rows_affected()
+            }
         };
         Ok(changed)
     }
@@ -99,8 +103,8 @@ impl Conn {
                 let rows = sqlite_query(query.sqlite, values).fetch_all(conn).await?;
                 rows.into_iter().map(AnyRow::Sqlite).collect()
             }
-            Raw::Postgres(conn) => {
-                let rows = postgres_query(query.postgres, values).fetch_all(conn).await?;
+            Raw::Postgres(conn, server) => {
+                let rows = outage::answer(server, postgres_query(query.postgres, values).fetch_all(conn)).await?;
                 rows.into_iter().map(AnyRow::Postgres).collect()
             }
         })
@@ -110,8 +114,9 @@ impl Conn {
         refuse_unreadable(values)?;
         Ok(match self.raw() {
             Raw::Sqlite(conn) => sqlite_query(query.sqlite, values).fetch_optional(conn).await?.map(AnyRow::Sqlite),
-            Raw::Postgres(conn) => {
-                postgres_query(query.postgres, values).fetch_optional(conn).await?.map(AnyRow::Postgres)
+            Raw::Postgres(conn, server) => {
+                let row = postgres_query(query.postgres, values).fetch_optional(conn);
+                outage::answer(server, row).await?.map(AnyRow::Postgres)
             }
         })
     }
@@ -120,7 +125,7 @@ impl Conn {
     pub(crate) fn dialect(&self) -> Dialect {
         match self.inner {
             Inner::SqliteWriter(_) | Inner::SqliteReader(_) | Inner::SqliteSnapshot(_) => Dialect::Sqlite,
-            Inner::PostgresTransaction(_) | Inner::PostgresReader(_) => Dialect::Postgres,
+            Inner::PostgresTransaction(..) | Inner::PostgresReader(..) => Dialect::Postgres,
         }
     }
 
@@ -137,8 +142,8 @@ impl Conn {
                 let rows = sqlite_query(AssertSqlSafe(text), values).fetch_all(conn).await?;
                 rows.into_iter().map(AnyRow::Sqlite).collect()
             }
-            Raw::Postgres(conn) => {
-                let rows = postgres_query(AssertSqlSafe(text), values).fetch_all(conn).await?;
+            Raw::Postgres(conn, server) => {
+                let rows = outage::answer(server, postgres_query(AssertSqlSafe(text), values).fetch_all(conn)).await?;
                 rows.into_iter().map(AnyRow::Postgres).collect()
             }
         })
@@ -148,7 +153,9 @@ impl Conn {
         refuse_unreadable(values)?;
         let changed = match self.raw() {
             Raw::Sqlite(conn) => sqlite_query(AssertSqlSafe(text), values).execute(conn).await?.rows_affected(),
-            Raw::Postgres(conn) => postgres_query(AssertSqlSafe(text), values).execute(conn).await?.rows_affected(),
+            Raw::Postgres(conn, server) => {
+                outage::answer(server, postgres_query(AssertSqlSafe(text), values).execute(conn)).await?.rows_affected()
+            }
         };
         Ok(changed)
     }
@@ -238,20 +245,20 @@ impl Tx {
         Self { conn: Conn { inner: Inner::SqliteWriter(Box::new(conn)) }, has_entry: false, waiters: Vec::new() }
     }
 
-    pub(crate) fn postgres(tx: Transaction<'static, Postgres>) -> Self {
-        Self { conn: Conn { inner: Inner::PostgresTransaction(tx) }, has_entry: false, waiters: Vec::new() }
+    pub(crate) fn postgres(tx: Transaction<'static, Postgres>, server: Arc<PgConnectOptions>) -> Self {
+        Self { conn: Conn { inner: Inner::PostgresTransaction(tx, server) }, has_entry: false, waiters: Vec::new() }
     }
 
     pub(crate) async fn commit_postgres(self) -> Result<()> {
         match self.conn.inner {
-            Inner::PostgresTransaction(tx) => Ok(tx.commit().await?),
+            Inner::PostgresTransaction(tx, server) => outage::answer(&server, tx.commit()).await,
             _ => Err(Error::Closed),
         }
     }
 
     pub(crate) async fn roll_back_postgres(self) -> Result<()> {
         match self.conn.inner {
-            Inner::PostgresTransaction(tx) => Ok(tx.rollback().await?),
+            Inner::PostgresTransaction(tx, server) => outage::answer(&server, tx.rollback()).await,
             _ => Err(Error::Closed),
         }
     }
@@ -414,16 +421,16 @@ impl Reader {
         Self { conn: Conn { inner: Inner::SqliteReader(conn) } }
     }
 
-    pub(crate) fn postgres(conn: PoolConnection<Postgres>) -> Self {
-        Self { conn: Conn { inner: Inner::PostgresReader(conn) } }
+    pub(crate) fn postgres(conn: PoolConnection<Postgres>, server: Arc<PgConnectOptions>) -> Self {
+        Self { conn: Conn { inner: Inner::PostgresReader(conn, server) } }
     }
 
     pub(crate) fn sqlite_snapshot(tx: Transaction<'static, Sqlite>) -> Self {
         Self { conn: Conn { inner: Inner::SqliteSnapshot(tx) } }
     }
 
-    pub(crate) fn postgres_snapshot(tx: Transaction<'static, Postgres>) -> Self {
-        Self { conn: Conn { inner: Inner::PostgresTransaction(tx) } }
+    pub(crate) fn postgres_snapshot(tx: Transaction<'static, Postgres>, server: Arc<PgConnectOptions>) -> Self {
+        Self { conn: Conn { inner: Inner::PostgresTransaction(tx, server) } }
     }
 }
 

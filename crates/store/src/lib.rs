@@ -16,6 +16,7 @@ mod conn;
 mod dynamic;
 mod error;
 mod open;
+mod outage;
 mod page;
 mod recorded_rows;
 mod row;

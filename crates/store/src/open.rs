@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::conn::{Reader, Tx};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
+use crate::outage;
 use crate::servers;
 use crate::writer::{self, Command, QUEUE_MAX, Waiting};
 
@@ -65,12 +66,6 @@ const IDLE_WRITE_MAX: &str = "10s";
 /// How long a caller waits for a connection.
 const CONNECTION_WAIT: Duration = Duration::from_secs(30);
 
-/// How long a caller waits for a connection to PostgreSQL before the server of the database is asked whether it is there.
-const PATIENCE: Duration = Duration::from_millis(800);
-
-/// How long the server of the database may take to accept a connection.
-const ANSWER_WAIT: Duration = Duration::from_millis(800);
-
 /// How long the first connection to PostgreSQL may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
@@ -105,7 +100,7 @@ pub struct Store {
 
 enum Backend {
     Sqlite { writer: mpsc::Sender<Command>, readers: SqlitePool, path: PathBuf, write: Box<SqliteConnectOptions> },
-    Postgres { pool: PgPool, connect: Box<PgConnectOptions>, write_limit: Duration, owner: OnceLock<ServerId> },
+    Postgres { pool: PgPool, server: Arc<PgConnectOptions>, write_limit: Duration, owner: OnceLock<ServerId> },
 }
 
 /// The version of a database's tables, relative to this binary's.
@@ -117,46 +112,6 @@ pub enum Schema {
     Older(i64),
     /// The tables are up to date.
     Current,
-}
-
-/// Gets a connection. When that takes long, the server of the database is asked first: where it is gone, the caller gets
-/// the cause at once, and does not wait for a connection that cannot come.
-async fn patiently<T, F>(connect: &PgConnectOptions, attempt: impl Fn() -> F) -> Result<T>
-where
-    F: Future<Output = sqlx::Result<T>>,
-{
-    match timeout(PATIENCE, attempt()).await {
-        Ok(done) => Ok(done?),
-        Err(_) => {
-            require_answer(connect).await?;
-            Ok(attempt().await?)
-        }
-    }
-}
-
-/// Whether the server of the database accepts connections. One that refuses this one because it has too many is there.
-async fn require_answer(connect: &PgConnectOptions) -> Result<()> {
-    match timeout(ANSWER_WAIT, PgConnection::connect_with(connect)).await {
-        Ok(Ok(conn)) => Ok(conn.close().await?),
-        Ok(Err(sqlx::Error::Database(_))) => Ok(()),
-        Ok(Err(cause)) => Err(unreachable_at(connect, &cause)),
-        Err(_) => Err(silent(connect, ANSWER_WAIT)),
-    }
-}
-
-fn unreachable_at(connect: &PgConnectOptions, cause: &sqlx::Error) -> Error {
-    let why = match cause {
-        sqlx::Error::Io(cause) => cause.to_string(),
-        sqlx::Error::Database(cause) => cause.message().to_owned(),
-        cause => cause.to_string(),
-    };
-    let place = Place { host: connect.get_host().to_owned(), port: connect.get_port() };
-    Error::Unreachable { why, place }
-}
-
-fn silent(connect: &PgConnectOptions, waited: Duration) -> Error {
-    let why = format!("no answer within {} ms", waited.as_millis());
-    unreachable_at(connect, &sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, why)))
 }
 
 impl Store {
@@ -288,16 +243,16 @@ impl Store {
         ]);
         // The pool tries again until its time is over and forgets why; one connection reports the cause at once.
         match timeout(CONNECT_WAIT, PgConnection::connect_with(&connect)).await {
-            Ok(conn) => conn.map_err(|cause| unreachable_at(&connect, &cause))?.close().await?,
-            Err(_) => return Err(silent(&connect, CONNECT_WAIT)),
+            Ok(conn) => conn.map_err(|cause| outage::unreachable(&connect, &cause))?.close().await?,
+            Err(_) => return Err(outage::silent(&connect, CONNECT_WAIT)),
         }
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(CONNECTION_WAIT)
             .connect_with(connect.clone())
             .await?;
-        let (connect, write_limit) = (Box::new(connect), options.write_limit);
-        let backend = Backend::Postgres { pool, connect, write_limit, owner: OnceLock::new() };
+        let (server, write_limit) = (Arc::new(connect), options.write_limit);
+        let backend = Backend::Postgres { pool, server, write_limit, owner: OnceLock::new() };
         Ok(Self { backend: Arc::new(backend) })
     }
 
@@ -326,8 +281,9 @@ impl Store {
                 })?;
                 answer.await.map_err(|_| Error::Closed)?
             }
-            Backend::Postgres { pool, connect, write_limit, owner } => {
-                let mut tx = Tx::postgres(patiently(connect, || pool.begin()).await?);
+            Backend::Postgres { pool, server, write_limit, owner } => {
+                let tx = outage::connection(server, || pool.begin()).await?;
+                let mut tx = Tx::postgres(tx, server.clone());
                 if let Some(owner) = owner.get() {
                     servers::require(&mut tx, *owner).await?;
                 }
@@ -335,8 +291,8 @@ impl Store {
                     Ok(result) => result,
                     Err(error) => {
                         // Its locks are released before the caller has the error. A write that was too slow may still wait for
-                        // the database: its connection is closed instead.
-                        if error.code() != ErrorCode::Timeout
+                        // the database, and one that lost it would wait: its connection is closed instead.
+                        if !matches!(error.code(), ErrorCode::Timeout | ErrorCode::NotReady)
                             && let Err(cause) = tx.roll_back_postgres().await
                         {
                             tracing::warn!(error = %cause, "a write was not rolled back; its connection is closed");
@@ -360,7 +316,10 @@ impl Store {
     async fn reader(&self) -> Result<Reader> {
         Ok(match &*self.backend {
             Backend::Sqlite { readers, .. } => Reader::sqlite(readers.acquire().await?),
-            Backend::Postgres { pool, connect, .. } => Reader::postgres(patiently(connect, || pool.acquire()).await?),
+            Backend::Postgres { pool, server, .. } => {
+                let conn = outage::connection(server, || pool.acquire()).await?;
+                Reader::postgres(conn, server.clone())
+            }
         })
     }
 
@@ -368,9 +327,10 @@ impl Store {
     pub async fn snapshot(&self) -> CoreResult<Reader> {
         let reader = match &*self.backend {
             Backend::Sqlite { readers, .. } => Reader::sqlite_snapshot(readers.begin().await.map_err(Error::from)?),
-            Backend::Postgres { pool, connect, .. } => {
+            Backend::Postgres { pool, server, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-                Reader::postgres_snapshot(patiently(connect, || pool.begin_with(begin)).await?)
+                let tx = outage::connection(server, || pool.begin_with(begin)).await?;
+                Reader::postgres_snapshot(tx, server.clone())
             }
         };
         Ok(reader)

@@ -7,6 +7,7 @@ use perennial_core::{Error as CoreError, ErrorCode};
 use perennial_store::{Options, Store, projects};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::db::Db;
@@ -17,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Forwards connections to PostgreSQL until it is dropped; then connections are refused.
 struct Proxy {
     address: SocketAddr,
+    is_forwarding: watch::Sender<bool>,
     _tasks: JoinSet<()>,
 }
 
@@ -26,19 +28,30 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
+        let (is_forwarding, forwarding) = watch::channel(true);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (mut client, _) = listener.accept().await.unwrap();
-                let target = target.clone();
+                let (target, mut forwarding) = (target.clone(), forwarding.clone());
                 connections.spawn(async move {
                     let mut server = TcpStream::connect(target).await.unwrap();
-                    // It ends when either side closes.
-                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                    tokio::select! {
+                        // It ends when either side closes.
+                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        () = async { drop(forwarding.wait_for(|is_forwarding| !is_forwarding).await) } => {
+                            std::future::pending().await
+                        }
+                    }
                 });
             }
         });
-        Self { address, _tasks: tasks }
+        Self { address, is_forwarding, _tasks: tasks }
+    }
+
+    /// Leaves every connection open, and forwards nothing.
+    fn stop_forwarding(&self) {
+        self.is_forwarding.send_replace(false);
     }
 }
 
@@ -66,6 +79,7 @@ async fn an_outage_is_reported_with_its_cause_and_passes() {
     let url = db.url.replace(server, &proxy.address.to_string());
     let store = Store::connect(&url, Options::default()).await.unwrap();
     store.read().await.unwrap();
+    let address = proxy.address;
     drop(proxy);
     let start = Instant::now();
     let Err(read) = store.read().await else { panic!("it was read") };
@@ -73,8 +87,48 @@ async fn an_outage_is_reported_with_its_cause_and_passes() {
     assert!(start.elapsed() < LIMIT * 2, "{:?}", start.elapsed());
     for error in [read, list.unwrap_err()] {
         assert_eq!(error.code(), ErrorCode::NotReady, "{}", error.chain());
-        assert!(error.chain().contains("refused"), "{}", error.chain());
+        // The connection is refused, or a connection of the pool was reset.
+        let chain = error.chain();
+        assert!(chain.contains("refused") || chain.contains("reset"), "{chain}");
+        assert!(chain.contains(&format!("PostgreSQL at {address}")), "{chain}");
     }
     store.close().await.unwrap();
+    db.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_that_stops_answering_ends_a_read_and_a_write_with_the_cause() {
+    let db = Db::postgres().await;
+    let server = db.url.split('@').nth(1).unwrap().split('/').next().unwrap();
+    let proxy = Proxy::to(server).await;
+    let store = Store::connect(&db.url.replace(server, &proxy.address.to_string()), Options::default()).await.unwrap();
+    let mut reader = store.read().await.unwrap();
+    projects::list(&mut reader).await.unwrap();
+    let (begun, has_begun) = oneshot::channel();
+    let (silence, is_silent) = oneshot::channel::<()>();
+    let writing = store.write(|tx| {
+        Box::pin(async move {
+            projects::list(tx).await?;
+            begun.send(()).unwrap();
+            is_silent.await.unwrap();
+            Ok(projects::list(tx).await.map(drop)?)
+        })
+    });
+    let silencing = async {
+        has_begun.await.unwrap();
+        proxy.stop_forwarding();
+        silence.send(()).unwrap();
+    };
+    let start = Instant::now();
+    let (written, ()) = tokio::join!(writing, silencing);
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+    let start = Instant::now();
+    let read = projects::list(&mut reader).await.map(drop).unwrap_err();
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+    for error in [CoreError::from(read), written.unwrap_err()] {
+        assert_eq!(error.code(), ErrorCode::NotReady, "{}", error.chain());
+        assert!(error.chain().contains("no answer within 800 ms"), "{}", error.chain());
+    }
+    drop(reader);
     db.finish().await;
 }
