@@ -1,6 +1,7 @@
 //! Fakes of ports whose real implementations would link DataFusion or start processes.
 
 mod data;
+mod model;
 mod runner;
 mod source;
 
@@ -18,6 +19,7 @@ use serde_json::{Map, Value};
 use crate::models::TestModel;
 
 pub use data::{Call, FakeData};
+pub use model::FakeRuntime;
 pub use runner::{FakeCluster, FakeRunner};
 pub use source::FakeSource;
 

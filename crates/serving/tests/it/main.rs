@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod conformance;
 mod crash;
 mod log;
 mod runtime;

@@ -3,5 +3,6 @@
 #![cfg(test)]
 
 mod data;
+mod model;
 mod runner;
 mod source;
