@@ -26,6 +26,9 @@ use crate::output::note;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Stack of a thread, reserved and not allocated: without optimisation, a pipeline run needs more than the usual 2 MiB.
+const STACK_BYTES: usize = 8 << 20;
+
 fn main() -> ExitCode {
     if let Some(status) = foreign::run() {
         return ExitCode::from(status as u8);
@@ -34,7 +37,8 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = args::Arguments::from_command_line();
     output::start_log(&arguments);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().thread_stack_size(STACK_BYTES).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             note!("error: cannot start the runtime: {error}");
