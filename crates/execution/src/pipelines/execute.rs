@@ -184,8 +184,8 @@ async fn collect_once(context: &Context, reported: &mut Vec<PipelineEvent>) -> R
         // The receiver is gone when the run has ended; then the event is not needed.
         let _ = sender.send(translate(event));
     };
-    let collecting = context.execution.ingest.collect(&context.caller, &context.project, &context.submission, &relay);
-    tokio::pin!(collecting);
+    let ingest = &context.execution.ingest;
+    let mut collecting = Box::pin(ingest.collect(&context.caller, &context.project, &context.submission, &relay));
     loop {
         tokio::select! {
             biased;
