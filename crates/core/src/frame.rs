@@ -13,6 +13,15 @@ pub fn is_exact(value: i128) -> bool {
     value as f64 as i128 == value && value != i128::MAX
 }
 
+/// The number of a text; `None` also for an integer that a double does not hold exactly.
+pub fn parse_number(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    text.parse().ok().filter(|value| is_exact(*value)).map(|value| value as f64)
+}
+
 /// Text values, each distinct value stored once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextColumn {

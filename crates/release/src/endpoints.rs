@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
+use jiff::tz::TimeZone;
 use perennial_core::Result;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind, WorkKind};
@@ -50,7 +51,7 @@ use catch_up::Retries;
 pub use perennial_config::REQUEST_BYTES_MAX;
 pub(crate) use promotion::champion_before;
 use promotion::{promotion, store_promotions};
-use reconcile::followed;
+pub(crate) use reconcile::followed;
 use unlogged::Unlogged;
 
 /// The endpoints of this server, and who answers at each.
@@ -416,6 +417,7 @@ impl Endpoints {
             durability: declared.map_or(perennial_core::port::prediction::Durability::Batched, |declared| declared.log),
             body_bytes_max: declared.map_or(REQUEST_BYTES_MAX, |declared| declared.max_body.bytes()),
             key,
+            zone: followed.as_ref().map_or(TimeZone::UTC, |submission| submission.zone.clone()),
             generation: endpoint.generation,
             routes,
         };

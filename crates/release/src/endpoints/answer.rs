@@ -219,7 +219,7 @@ fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extr
         };
         let message = match (input.kind, column) {
             (InputKind::Number, Column::Text(text)) if input.time.is_some() => {
-                match misfit_time(input, text, &deployment.zone()) {
+                match misfit_time(input, text, &deployment.zone) {
                     Some(message) => message,
                     None => continue,
                 }
@@ -295,7 +295,7 @@ fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound 
     let mut features = Frame::new();
     for (index, input) in signature.inputs.iter().enumerate() {
         if let Some((name, column)) = take(index, &input.name) {
-            features.push(name, of_input(input, column, || deployment.zone()));
+            features.push(name, of_input(input, column, &deployment.zone));
         }
     }
     let keys = deployment.key.iter().filter_map(|key| take(usize::MAX, key)).collect();
@@ -305,9 +305,9 @@ fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound 
 /// The error about the first text that is not a time of an input's kind.
 fn misfit_time(input: &Input, text: &TextColumn, zone: &TimeZone) -> Option<String> {
     let time = input.time?;
-    let value = text.values.iter().find(|value| seconds(time, value, zone).is_none())?;
+    let value = text.values.iter().find(|value| time.parse(value, zone).is_none())?;
     Some(format!(
-        "input `{}` takes a {}, such as `{}` or epoch seconds, got `{}`",
+        "input `{}` takes a {}, such as `{}`, or epoch seconds as a number, got the text `{}`",
         input.name,
         match time {
             InputTime::Date => "date",
@@ -318,17 +318,11 @@ fn misfit_time(input: &Input, text: &TextColumn, zone: &TimeZone) -> Option<Stri
     ))
 }
 
-/// A time as epoch seconds: a text of its kind, or the number itself.
-fn seconds(time: InputTime, text: &str, zone: &TimeZone) -> Option<f64> {
-    time.parse(text, zone).or_else(|| text.trim().parse().ok())
-}
-
 /// The validated column in the kind of its input: times as epoch seconds. A column of another kind has missing values only.
-fn of_input(input: &Input, column: Column, zone: impl FnOnce() -> TimeZone) -> Column {
+fn of_input(input: &Input, column: Column, zone: &TimeZone) -> Column {
     match (input.kind, column) {
         (InputKind::Number, Column::Text(text)) if input.time.is_some() => {
-            let zone = zone();
-            let parse = |value: &Arc<str>| input.time.and_then(|time| seconds(time, value, &zone)).unwrap_or(f64::NAN);
+            let parse = |value: &Arc<str>| input.time.and_then(|time| time.parse(value, zone)).unwrap_or(f64::NAN);
             let values: Vec<f64> = text.values.iter().map(parse).collect();
             let value = |code: &u32| values.get(*code as usize).copied().unwrap_or(f64::NAN);
             Column::Number(text.codes.iter().map(value).collect())

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::Line;
 use crate::Endpoints;
 use crate::decisions::version_node;
+use crate::endpoints::followed;
 
 /// The most inputs of a prediction in a line.
 const VALUES_MAX: usize = 50;
@@ -124,7 +125,8 @@ impl Prediction {
     /// Lines about it, and the version that answered.
     async fn explain(&self, caller: &Caller, project: &ProjectState, endpoint: &Endpoint) -> Result<(Vec<Line>, Node)> {
         let number = self.value("version").as_i64().unwrap_or_default();
-        let zone = project.find_submission().map_or(TimeZone::UTC, |submission| submission.zone.clone());
+        let followed = followed(&caller.kernel, project, endpoint).await;
+        let zone = followed.map_or(TimeZone::UTC, |submission| submission.zone.clone());
         let role = self.value("part").as_str().unwrap_or_default();
         let answered = if role == TrafficRole::Fallback.as_str() {
             "in place of the canary".to_owned()

@@ -111,6 +111,8 @@ pub struct Deployment {
     pub body_bytes_max: u64,
     /// Key columns that a request may contain; models never receive them.
     pub key: Vec<String>,
+    /// The timezone of times without a zone in requests: that of the project file which the endpoint follows.
+    pub zone: TimeZone,
     /// Counts every change of the endpoint.
     pub generation: i64,
     /// The versions, with role and share.
@@ -127,11 +129,6 @@ impl Deployment {
     pub fn input(&self, name: &str) -> Option<&Input> {
         let mut inputs = self.routes.iter().flat_map(|route| &route.version.model.signature().inputs);
         inputs.find(|input| input.name == name)
-    }
-
-    /// The timezone of times without a zone in requests: the project's.
-    pub(crate) fn zone(&self) -> TimeZone {
-        self.project.find_submission().map_or(TimeZone::UTC, |submission| submission.zone.clone())
     }
 
     /// The names of the inputs of all versions, the champion's first.

@@ -1,14 +1,19 @@
 //! Project files that are submitted: by whom, and what follows them when.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use perennial_core::entity::ProjectFile;
 use perennial_execution::pipeline_runs::{self, PipelineKind};
 use perennial_execution::pipelines::{self, PipelineOptions};
 
 use perennial_core::ErrorCode;
+use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::id::RequestId;
+use perennial_core::model::InputTime;
 use perennial_core::permission::Role;
 use perennial_core::state::PipelineRunState;
+use perennial_release::Deployment;
+use perennial_release::endpoints::{Extra, Request};
 use perennial_store::projects::submit_file;
 use perennial_testkit::toml_text::set;
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel};
@@ -35,6 +40,32 @@ async fn endpoints_stay_unchanged_until_a_project_file_is_applied() {
             test.app.endpoints.apply_declarations(&caller, &project, &project.submission().unwrap()).await.unwrap();
         assert_eq!((bytes_max(), stopped), (expected, lines.iter().map(ToString::to_string).collect()));
     }
+}
+
+#[tokio::test]
+async fn times_of_requests_follow_the_timezone_of_the_released_project_file() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let mut model = TestModel::regression(0.0);
+    model.signature.inputs[0].time = Some(InputTime::Timestamp);
+    test.deploy(&project, "delay", &model).await.unwrap();
+    test.submit(PROJECT_FILE).await.unwrap();
+    let noon = async || {
+        let mut inputs = Frame::new();
+        inputs.push("x", Column::Text(TextColumn::encode([Some("1970-01-02 12:00")])));
+        let deployment = Deployment::clone(&test.app.endpoints.router.find("delay").unwrap());
+        let request =
+            Request { id: RequestId::generate(), inputs, version: None, extra: Extra::Refuse, began: Instant::now() };
+        test.app.endpoints.answer(&deployment, request).await.unwrap().scores.values[0] / 3_600.0
+    };
+    assert_eq!(noon().await, 36.0);
+    let contributor = test.caller("ci", Role::Contributor).await.unwrap();
+    test.write_file(&set(PROJECT_FILE, "project.timezone", "'Asia/Tokyo'")).unwrap();
+    test.app.projects.submit(&contributor).await.unwrap();
+    test.app.endpoints.open_all().await.unwrap();
+    assert_eq!(noon().await, 36.0, "a submission that is not released changes no answer");
+    let submission = project.submission().unwrap();
+    test.app.endpoints.apply_declarations(&test.system(), &project, &submission).await.unwrap();
+    assert_eq!(noon().await, 27.0);
 }
 
 #[tokio::test]

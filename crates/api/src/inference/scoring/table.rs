@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
-use perennial_core::frame::{Column, Frame};
+use perennial_core::frame::{Column, Frame, is_exact, parse_number};
 use perennial_core::model::{Input, InputKind};
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::Number;
@@ -146,11 +147,8 @@ impl Table<'_> {
         let mut frame = Frame::new();
         for (name, cells) in self.columns {
             let column = match input(&name).map(|input| (input.kind, input.time)) {
-                // Days and instants may be texts, which are parsed with the version that answers.
-                Some((InputKind::Number, Some(_))) if cells.iter().any(|cell| number(cell).is_none()) => {
-                    texts(&cells, key_text)
-                }
-                Some((InputKind::Number, _)) => numbers(&name, &cells)?,
+                Some((InputKind::Number, Some(_))) => times(&name, &cells)?,
+                Some((InputKind::Number, None)) => numbers(&name, &cells)?,
                 Some((InputKind::Text, _)) => texts(&cells, text),
                 None => texts(&cells, key_text),
             };
@@ -160,20 +158,21 @@ impl Table<'_> {
     }
 }
 
-/// A number; a text that is one counts, a truth value is 0 or 1, null is missing.
+/// A number; a text that is one counts, a truth value is 0 or 1, null is missing. An integer that a double does not hold
+/// exactly is none.
 fn number(cell: &Cell<'_>) -> Option<f64> {
     match cell {
         Cell::Json(Scalar::Null) => Some(f64::NAN),
         Cell::Json(Scalar::Bool(value)) => Some(f64::from(u8::from(*value))),
-        Cell::Json(Scalar::Int(value)) => Some(*value as f64),
-        Cell::Json(Scalar::Uint(value)) => Some(*value as f64),
+        Cell::Json(Scalar::Int(value)) => is_exact((*value).into()).then_some(*value as f64),
+        Cell::Json(Scalar::Uint(value)) => is_exact((*value).into()).then_some(*value as f64),
         Cell::Json(Scalar::Float(value)) => Some(*value),
-        Cell::Json(Scalar::Text(text)) => text.trim().parse().ok(),
+        Cell::Json(Scalar::Text(text)) => parse_number(text.trim()),
         Cell::Field(text) if text.trim().is_empty() => Some(f64::NAN),
         Cell::Field(text) => match text.trim() {
             "true" | "True" | "TRUE" => Some(1.0),
             "false" | "False" | "FALSE" => Some(0.0),
-            text => text.parse().ok(),
+            text => parse_number(text),
         },
         Cell::Nested(_) => None,
     }
@@ -183,13 +182,29 @@ fn numbers(name: &str, cells: &[Cell<'_>]) -> Result<Column> {
     let read = cells.iter().enumerate().map(|(row, cell)| {
         number(cell).ok_or_else(|| {
             let value = text(cell).unwrap_or(Cow::Borrowed("null"));
-            Error::new(
-                ErrorCode::Signature,
-                format!("column `{}` takes numbers, row {row} has `{}`", shown(name), shown(&value)),
-            )
+            let is_integer = value.trim().parse::<i128>().is_ok();
+            let wanted = if is_integer { "numbers that a double holds exactly" } else { "numbers" };
+            misfit(name, format_args!("{wanted}, row {row} has `{}`", shown(&value)))
         })
     });
     Ok(Column::Number(read.collect::<Result<_>>()?))
+}
+
+/// Days and instants: epoch seconds as numbers of JSON, or texts, which are parsed with the version that answers. A field of
+/// CSV is a text.
+fn times(name: &str, cells: &[Cell<'_>]) -> Result<Column> {
+    let is_number = |cell: &Cell<'_>| matches!(cell, Cell::Json(Scalar::Int(_) | Scalar::Uint(_) | Scalar::Float(_)));
+    let mut present = cells.iter().filter(|cell| text(cell).is_some());
+    match present.clone().any(is_number) {
+        false => Ok(texts(cells, key_text)),
+        true if present.all(is_number) => numbers(name, cells),
+        true => Err(misfit(name, format_args!("times as texts or as numbers, not both"))),
+    }
+}
+
+/// The error about a column that does not have what its input takes.
+fn misfit(name: &str, wanted: fmt::Arguments<'_>) -> Error {
+    Error::new(ErrorCode::Signature, format!("column `{}` takes {wanted}", shown(name)))
 }
 
 fn texts<'c>(cells: &'c [Cell<'_>], read: impl Fn(&'c Cell<'_>) -> Option<Cow<'c, str>>) -> Column {

@@ -3,6 +3,15 @@ use perennial_core::model::InputTime;
 use super::*;
 use crate::inference::scoring::payload::{read, read_csv};
 
+fn input(name: &str, time: Option<InputTime>) -> Input {
+    Input { name: name.into(), kind: InputKind::Number, time }
+}
+
+fn texts_of<'f>(frame: &'f Frame, name: &str) -> Vec<Option<&'f str>> {
+    let Some(Column::Text(text)) = frame.column(name) else { panic!("texts") };
+    (0..text.codes.len()).map(|row| text.get(row)).collect()
+}
+
 /// The message of a refused request.
 fn message(table: Result<Table<'_>>) -> String {
     let error = table.unwrap_err();
@@ -61,15 +70,45 @@ fn a_late_key_is_missing_in_the_rows_before_it_and_an_early_one_in_those_after()
 
 #[test]
 fn a_time_may_be_a_text_and_a_number_may_not() {
-    let body = br#"{"dataframe_records":[{"at":"2013-01-31T17:00:00Z"},{"at":1359651600},{"at":null}]}"#;
-    let input = |time| Input { name: "at".into(), kind: InputKind::Number, time };
-    let time = input(Some(InputTime::Timestamp));
+    let body = br#"{"dataframe_records":[{"at":"2013-01-31T17:00:00Z"},{"at":"20130131"},{"at":null}]}"#;
+    let time = input("at", Some(InputTime::Timestamp));
     let frame = read(body).unwrap().fit(|_| Some(&time)).unwrap();
-    let Some(Column::Text(text)) = frame.column("at") else { panic!("texts") };
-    let values: Vec<_> = (0..3).map(|row| text.get(row)).collect();
-    assert_eq!(values, [Some("2013-01-31T17:00:00Z"), Some("1359651600"), None]);
-    let number = input(None);
+    assert_eq!(texts_of(&frame, "at"), [Some("2013-01-31T17:00:00Z"), Some("20130131"), None]);
+    let number = input("at", None);
     assert_eq!(read(body).unwrap().fit(|_| Some(&number)).unwrap_err().code(), ErrorCode::Signature);
+}
+
+#[test]
+fn numbers_of_json_are_epoch_seconds_and_fields_of_csv_are_texts() {
+    let time = input("at", Some(InputTime::Date));
+    let frame = read(br#"{"instances":[{"at":1359590400},{"at":null}]}"#).unwrap().fit(|_| Some(&time)).unwrap();
+    let Some(Column::Number(values)) = frame.column("at") else { panic!("numbers") };
+    assert!(values[0] == 1_359_590_400.0 && values[1].is_nan());
+    let frame = read_csv(b"at,b\n20130131,1\n,2\n").unwrap().fit(|_| Some(&time)).unwrap();
+    assert_eq!(texts_of(&frame, "at"), [Some("20130131"), None]);
+    let mixed = read(br#"{"instances":[{"at":1359590400},{"at":"2013-01-31"}]}"#).unwrap().fit(|_| Some(&time));
+    assert_eq!(mixed.unwrap_err().message(), "column `at` takes times as texts or as numbers, not both");
+}
+
+#[test]
+fn an_integer_that_a_double_does_not_hold_is_refused_in_every_form() {
+    let number = input("id", None);
+    let long = "18446744073709551617";
+    for value in ["9007199254740993", "-9007199254740993", "18446744073709551615", long, "1000000000000000000000001"] {
+        for body in [
+            format!(r#"{{"dataframe_records":[{{"id":{value}}}]}}"#),
+            format!(r#"{{"dataframe_records":[{{"id":"{value}"}}]}}"#),
+        ] {
+            let refused = read(body.as_bytes()).unwrap().fit(|_| Some(&number)).unwrap_err();
+            let expected = format!("column `id` takes numbers that a double holds exactly, row 0 has `{value}`");
+            assert_eq!((refused.code(), refused.message()), (ErrorCode::Signature, expected.as_str()));
+        }
+        let csv = read_csv(format!("id\n{value}\n").as_bytes()).unwrap().fit(|_| Some(&number));
+        assert_eq!(csv.unwrap_err().code(), ErrorCode::Signature, "{value}");
+    }
+    let body = br#"{"instances":[{"id":9007199254740992},{"id":"0.1"},{"id":1e300},{"id":"-7"}]}"#;
+    let frame = read(body).unwrap().fit(|_| Some(&number)).unwrap();
+    assert_eq!(frame.column("id"), Some(&Column::Number(vec![9_007_199_254_740_992.0, 0.1, 1e300, -7.0])));
 }
 
 #[test]
