@@ -76,7 +76,7 @@ struct VersionLabels {
     project: String,
     endpoint: String,
     version: i64,
-    part: &'static str,
+    role: &'static str,
 }
 
 /// Upper bounds of the latency buckets of predictions, in seconds.
@@ -118,7 +118,7 @@ fn version_requests(app: &Slices) -> Vec<VersionRequests> {
                 project: deployment.project.name.to_string(),
                 endpoint: endpoint.to_string(),
                 version: version.number,
-                part: role.as_str(),
+                role: role.as_str(),
             };
             let bounds_ms = BOUNDS_SECONDS.map(|seconds| seconds * 1e3);
             let (counts, sum_ms) = version.stats.latencies(&bounds_ms);

@@ -33,9 +33,9 @@ const PLANNED_SOURCES: [&str; 3] = ["sql", "stream", "push"];
 /// Keys of steps that the design plans and this version does not support.
 const PLANNED_STEP_KEYS: [&str; 2] = ["foreach", "matrix"];
 
-/// Whether old names of keys are errors.
+/// Whether old names of keys and facts are errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OldKeys {
+pub(crate) enum OldNames {
     /// They are errors that state the new name.
     Refuse,
     /// They are accepted: the text was submitted to an earlier version.
@@ -43,7 +43,7 @@ pub(crate) enum OldKeys {
 }
 
 /// Parses the text.
-pub(crate) fn parse<'t>(name: &'t str, text: &'t str, old_keys: OldKeys) -> ParsedFile<'t> {
+pub(crate) fn parse<'t>(name: &'t str, text: &'t str, old_names: OldNames) -> ParsedFile<'t> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the project file is longer than {FILE_BYTES_MAX} bytes");
         let document = Document { name, text, root: Spanned::new(0..0, DeTable::new()) };
@@ -55,7 +55,7 @@ pub(crate) fn parse<'t>(name: &'t str, text: &'t str, old_keys: OldKeys) -> Pars
     let mut parsed = ParsedFile { document: Document { name, text, root }, file: None, removed: Vec::new(), errors };
     if parsed.errors.is_empty() {
         let mut table = parsed.document.root.get_ref().clone();
-        parsed.rename_keys(&mut table, old_keys);
+        parsed.rename_keys(&mut table, old_names);
         parsed.remove_planned(&mut table);
         parsed.deserialize(table);
     }
@@ -94,9 +94,9 @@ impl ParsedFile<'_> {
     }
 
     /// Gives keys with an old name their new one, and reports them where they are errors.
-    fn rename_keys(&mut self, table: &mut DeTable<'_>, old_keys: OldKeys) {
+    fn rename_keys(&mut self, table: &mut DeTable<'_>, old_names: OldNames) {
         for (section, old, new) in RENAMED_KEYS {
-            if table::rename(table, section, old, new) && old_keys == OldKeys::Refuse {
+            if table::rename(table, section, old, new) && old_names == OldNames::Refuse {
                 let message = format!("`{old}` is now `{new}`");
                 self.report_key(&at![section, old], message, Some(format!("rename the key to `{new}`")));
             }

@@ -22,7 +22,7 @@ pub use trigger::{Event, Schedule, Trigger};
 use crate::diagnostic::Diagnostics;
 use crate::file::{Dataset, Identity, Release, Source, Start, Task};
 use crate::graph::Graph;
-use crate::parse::OldKeys;
+use crate::parse::OldNames;
 use crate::settle_time::SettleTime;
 use crate::validate::validate;
 use crate::validation_context::ValidationContext;
@@ -61,7 +61,7 @@ impl Project {
     /// # Errors
     /// All errors found.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
-        validate(file_name, text, None, OldKeys::Refuse)
+        validate(file_name, text, None, OldNames::Refuse)
     }
 
     /// Validates the text of a submission that was stored, maybe by an earlier version: keys may have their old names.
@@ -69,7 +69,7 @@ impl Project {
     /// # Errors
     /// All errors found.
     pub fn parse_stored(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
-        validate(file_name, text, None, OldKeys::Accept)
+        validate(file_name, text, None, OldNames::Accept)
     }
 
     /// Validates the text, the files it names, their SQL and the parameters of trainers.
@@ -77,7 +77,7 @@ impl Project {
     /// # Errors
     /// All errors found.
     pub fn validate(file_name: &str, text: &str, context: &ValidationContext<'_>) -> Result<Self, Diagnostics> {
-        validate(file_name, text, Some(context), OldKeys::Refuse)
+        validate(file_name, text, Some(context), OldNames::Refuse)
     }
 
     /// The project's timezone.

@@ -1,4 +1,4 @@
-//! States of the nouns that live through time, and the only ways between them.
+//! The states of entities, and the transitions between them.
 //!
 //! Each state is an enum with one `transition(self, event)`; no other code assigns
 //! a state. The words of `as_str` are what storage, JSON and pages show.

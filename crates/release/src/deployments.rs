@@ -17,37 +17,37 @@ use crate::router::{LoadedVersion, Route};
 use perennial_kernel::{Caller, Kernel, wrong_state};
 use perennial_projects::ProjectState;
 
-/// A version that answers on this server now.
+/// A version that is routed on this server, with its requests.
 #[derive(Debug, Clone)]
-pub struct LiveVersion {
+pub struct RoutedVersion {
     /// Its number.
     pub number: i64,
-    /// As champion or canary.
-    pub part: TrafficRole,
-    /// Requests since it took this part.
+    /// Champion or canary.
+    pub role: TrafficRole,
+    /// Requests that it answered since it has this role.
     pub requests: u64,
     /// Of these, ended with 5xx.
     pub errors: u64,
-    /// Requests besides that it could not take and the champion answered.
-    pub unfit: u64,
+    /// Requests of its share that lacked one of its inputs, and that the champion answered.
+    pub fallbacks: u64,
     /// Median latency, milliseconds.
     pub p50_ms: Option<f64>,
     /// 99th percentile of the latency, milliseconds.
     pub p99_ms: Option<f64>,
-    /// What it asks for and answers.
+    /// Its inputs and outputs.
     pub signature: Arc<Signature>,
 }
 
-/// An endpoint with what answers there.
+/// An endpoint with its routes on this server.
 #[derive(Debug, Clone)]
 pub struct EndpointState {
     /// The record.
     pub endpoint: Endpoint,
-    /// What answers on this server now: the champion, maybe a canary.
-    pub live: Vec<LiveVersion>,
-    /// The version that would answer instead after a rollback, when no canary is on its way.
+    /// The champion, and the canary if there is one; empty when no version is loaded.
+    pub routes: Vec<RoutedVersion>,
+    /// The version that would be the champion after a rollback, when no canary is active.
     pub before: Option<i64>,
-    /// What a live canary waits for, in words.
+    /// What an active canary waits for, in words.
     pub waits_for: Option<String>,
     /// Why it does not answer as recorded.
     pub fault: Option<EndpointFault>,
@@ -123,25 +123,25 @@ impl Endpoints {
     async fn state(self: &Arc<Self>, project: &ProjectState, mut endpoint: Endpoint) -> Result<EndpointState> {
         let waits_for = self.canary_waits_for(project, &endpoint).await;
         let before = champion_before(&self.kernel, &endpoint).await?;
-        // A canary that is over has no share of anything.
-        endpoint.canary_share = endpoint.canary_share.filter(|_| endpoint.is_canary_live());
-        let mut live = Vec::new();
+        // The share of a canary that has ended is not shown.
+        endpoint.canary_share = endpoint.canary_share.filter(|_| endpoint.has_active_canary());
+        let mut routes = Vec::new();
         if let Some(deployment) = self.router.find_in(endpoint.project_id, endpoint.name.as_str()) {
-            live.extend(deployment.routes.iter().map(version));
+            routes.extend(deployment.routes.iter().map(routed_version));
         }
         let fault = self.fault(endpoint.project_id, &endpoint.name);
-        Ok(EndpointState { endpoint, live, before, waits_for, fault })
+        Ok(EndpointState { endpoint, routes, before, waits_for, fault })
     }
 }
 
-fn version(route: &Route) -> LiveVersion {
+fn routed_version(route: &Route) -> RoutedVersion {
     let LoadedVersion { number, model, stats } = &route.version;
-    LiveVersion {
+    RoutedVersion {
         number: *number,
-        part: route.role,
+        role: route.role,
         requests: stats.requests(),
         errors: stats.errors(),
-        unfit: stats.fallbacks(),
+        fallbacks: stats.fallbacks(),
         p50_ms: stats.latency_ms(0.5),
         p99_ms: stats.latency_ms(0.99),
         signature: model.signature().clone(),

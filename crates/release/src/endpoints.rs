@@ -1,7 +1,7 @@
 //! Endpoints: who answers, and how that changes.
 //!
 //! ```text
-//! Decision passed, approved ─▶ no champion: alias moves at once ─▶ live
+//! Decision passed, approved ─▶ no champion: alias moves at once ─▶ serving
 //!                           └▶ canary ── lasted, enough requests ─▶ promotion
 //!                                  └──── rollback rule holds ─────▶ rollback, version refused until a person names it
 //! ```
@@ -110,7 +110,7 @@ impl Endpoints {
         let mut stored = endpoints::list(&mut *self.kernel.store().read().await?, project.id).await?;
         stored.retain(|endpoint| declared.contains_key(&endpoint.name) && !endpoint.is_retired());
         let is_trial = |endpoint: &Endpoint| {
-            endpoint.is_canary_live() && endpoint.canary_release_digest.as_ref() == Some(&decision.release_digest)
+            endpoint.has_active_canary() && endpoint.canary_release_digest.as_ref() == Some(&decision.release_digest)
         };
         if stored.iter().any(is_trial) {
             return Ok(Vec::new());
@@ -248,9 +248,9 @@ impl Endpoints {
     ) -> Result<Option<String>> {
         let Releasing { caller, project, cause, .. } = releasing;
         let name = &endpoint.name;
-        let is_live = endpoint.is_canary_live();
+        let is_active = endpoint.has_active_canary();
         // A release with another configuration starts a new canary, which follows its own conditions and is recorded with that release.
-        if is_live && endpoint.canary_release_digest.as_ref() == Some(&decision.release_digest) {
+        if is_active && endpoint.canary_release_digest.as_ref() == Some(&decision.release_digest) {
             return Ok(None);
         }
         let ready = self.ready(project, endpoint, decision.number).await?;
@@ -263,7 +263,7 @@ impl Endpoints {
             wall_ms: at.wall_ms,
             project_ms: at.project_ms,
         };
-        let replaced = endpoint.canary_number.filter(|_| is_live);
+        let replaced = endpoint.canary_number.filter(|_| is_active);
         let promotion = promotion(
             caller,
             endpoint,
@@ -380,7 +380,7 @@ impl Endpoints {
             let stats = if *before == role { version.stats.clone() } else { Arc::default() };
             Some(LoadedVersion { stats, ..version.clone() })
         };
-        let canary_number = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
+        let canary_number = endpoint.canary_number.filter(|_| endpoint.has_active_canary());
         for (role, number) in [(TrafficRole::Champion, Some(champion)), (TrafficRole::Canary, canary_number)] {
             let Some(number) = number else { continue };
             versions.push(match stays(number, role).or_else(|| ready(number)) {

@@ -34,9 +34,9 @@ pub(crate) async fn outcome(kernel: &Kernel, project: ProjectId, decision: &Deci
     following.retain(|endpoint| endpoint.canary_release_digest.as_ref() == Some(digest));
     let (waiting_for, mut reasons) = of_request(&mut reader, project, digest).await?;
     drop(reader);
-    let live = following.iter().filter(|endpoint| endpoint.is_canary_live());
+    let with_canary = following.iter().filter(|endpoint| endpoint.has_active_canary());
     let waiting_for: Vec<String> =
-        live.map(|endpoint| format!("canary:{}", endpoint.name)).chain(waiting_for).collect();
+        with_canary.map(|endpoint| format!("canary:{}", endpoint.name)).chain(waiting_for).collect();
     if !waiting_for.is_empty() {
         return Ok(ReleaseOutcome { waiting_for, ..outcome });
     }

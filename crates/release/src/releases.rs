@@ -50,8 +50,8 @@ pub struct Listed {
     pub decision: Option<Decision>,
     /// The roles in which it was approved.
     pub approved: Vec<Role>,
-    /// The part its version plays at an endpoint now.
-    pub part: Option<TrafficRole>,
+    /// The role of its version at an endpoint now.
+    pub role: Option<TrafficRole>,
 }
 
 /// Releases of a project, newest first.
@@ -63,11 +63,11 @@ pub async fn list(caller: &Caller, project: &ProjectState, limit: u32) -> Result
     for release in table::list(&mut reader, project.id, limit).await? {
         let decision = newest_decision(&mut reader, project, &release).await?;
         let approvals = table::list_approvals(&mut reader, project.id, &release.digest).await?;
-        let part = part_of(&mut reader, &all, &release).await?;
+        let role = role_of(&mut reader, &all, &release).await?;
         listed.push(Listed {
             decision,
             approved: approvals.into_iter().map(|approval| approval.role).collect(),
-            part,
+            role,
             release,
         });
     }
@@ -83,20 +83,20 @@ pub(crate) async fn newest_decision(
     Ok(decisions::find_latest_of_release(reader, project.id, &release.digest).await?)
 }
 
-/// The part that a release plays now: another release of the same version plays none.
-async fn part_of(reader: &mut Conn, endpoints: &[Endpoint], release: &Release) -> Result<Option<TrafficRole>> {
+/// The role of a release now: another release of the same version has none.
+async fn role_of(reader: &mut Conn, endpoints: &[Endpoint], release: &Release) -> Result<Option<TrafficRole>> {
     let own = endpoints.iter().filter(|endpoint| endpoint.model_id == release.model_id);
-    match own.filter_map(|endpoint| Some((endpoint, endpoint.role_of(release.number)?))).min_by_key(|(_, part)| *part) {
+    match own.filter_map(|endpoint| Some((endpoint, endpoint.role_of(release.number)?))).min_by_key(|(_, role)| *role) {
         Some((endpoint, TrafficRole::Canary)) => {
             let is_it = endpoint.canary_release_digest.as_ref() == Some(&release.digest);
             Ok(is_it.then_some(TrafficRole::Canary))
         }
-        Some((_, part)) => {
+        Some((_, role)) => {
             let changes =
                 promotions::list_of_version(reader, release.model_id, release.number, PROMOTIONS_READ).await?;
             let to_it = changes.into_iter().filter(|change| change.to_number == Some(release.number));
             let moved = to_it.filter(|change| change.kind != PromotionKind::Canary).max_by_key(|change| change.id);
-            Ok(moved.is_none_or(|moved| moved.release_digest.as_ref() == Some(&release.digest)).then_some(part))
+            Ok(moved.is_none_or(|moved| moved.release_digest.as_ref() == Some(&release.digest)).then_some(role))
         }
         None => Ok(None),
     }

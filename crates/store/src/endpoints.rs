@@ -118,10 +118,10 @@ pub async fn set_champion(
     Ok(endpoint.generation + 1)
 }
 
-/// Starts a canary; gives the new generation. A live one has to be ended or replaced before.
+/// Starts a canary; gives the new generation. An active one has to be ended or replaced before.
 pub async fn start_canary(tx: &mut Tx, endpoint: &Endpoint, canary: &NewCanary) -> Result<i64> {
-    if endpoint.is_canary_live() {
-        return Err(Error::already_exists("live canary of endpoint", &endpoint.name));
+    if endpoint.has_active_canary() {
+        return Err(Error::already_exists("active canary of endpoint", &endpoint.name));
     }
     let values = bind![
         endpoint.project_id,
@@ -142,7 +142,7 @@ pub async fn start_canary(tx: &mut Tx, endpoint: &Endpoint, canary: &NewCanary) 
 pub async fn apply_canary(tx: &mut Tx, endpoint: &Endpoint, event: CanaryEvent, at_ms: i64) -> Result<CanaryState> {
     let state = endpoint.canary_state.ok_or_else(|| Error::not_found("canary of endpoint", &endpoint.name))?;
     let next = state.transition(event)?;
-    let changes = i64::from(state.is_live() != next.is_live());
+    let changes = i64::from(state.is_active() != next.is_active());
     let values = bind![endpoint.project_id, endpoint.name, endpoint.generation, next, changes, at_ms];
     tx.compare_and_swap(sql!("endpoints/set_canary_state"), values, "endpoint", &endpoint.name).await?;
     Ok(next)

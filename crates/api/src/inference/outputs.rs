@@ -105,8 +105,8 @@ pub(super) fn write(model: &str, request_id: &str, rows: usize, request: &Reques
     text(&mut json, model);
     let _ = write!(json, ",\"model_version\":\"{}\",\"id\":", answer.version);
     text(&mut json, request.id.as_deref().unwrap_or(request_id));
-    let part = answer.role.as_str();
-    let _ = write!(json, ",\"parameters\":{{\"request_id\":\"{request_id}\",\"part\":\"{part}\"");
+    let role = answer.role.as_str();
+    let _ = write!(json, ",\"parameters\":{{\"request_id\":\"{request_id}\",\"role\":\"{role}\"");
     if answer.signature.task == TaskKind::Multiclass {
         // A parameter is a text, a number or a boolean.
         let mut classes_json = Vec::new();

@@ -83,7 +83,7 @@ impl ProjectMetrics {
         for state in app.endpoints.list(caller, project).await? {
             let labels =
                 EndpointLabels { project: project.name.to_string(), endpoint: state.endpoint.name.to_string() };
-            let is_ready = state.fault.is_none() && !state.live.is_empty();
+            let is_ready = state.fault.is_none() && !state.routes.is_empty();
             self.ready.push((labels, f64::from(u8::from(is_ready))));
         }
         Ok(())

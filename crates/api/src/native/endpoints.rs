@@ -1,4 +1,4 @@
-//! Endpoints: who answers, and the one call back.
+//! Endpoints: their routes, and rollback.
 
 use axum::Json;
 use axum::extract::State;
@@ -38,19 +38,20 @@ struct Endpoint {
     canary_state: Option<&'static str>,
     canary_started_at: Option<String>,
     canary_share: Option<f64>,
-    /// What a live canary waits for, in words.
+    /// What an active canary waits for, in words.
     canary_waits_for: Option<String>,
     canary_release: Option<String>,
-    /// Counts every change of who answers.
+    /// Number of changes of the routes.
     generation: i64,
-    /// What answers on this server now: the champion, maybe a canary.
-    live: Vec<LiveVersion>,
+    /// The versions that this server routes requests to: the champion, and the canary if there is one. Empty when no
+    /// version is loaded.
+    routes: Vec<Route>,
     /// Whether it answers as recorded.
     is_ready: bool,
     /// Why it does not answer as recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Fault>,
-    /// The version that would answer instead after a rollback, when no canary is on its way.
+    /// The version that would be the champion after a rollback, when no canary is active.
     before_number: Option<i64>,
 }
 
@@ -62,33 +63,35 @@ struct Fault {
     hint: Option<String>,
 }
 
-/// A version that answers now.
+/// A version that this server routes requests to.
 #[derive(Serialize, ToSchema)]
-struct LiveVersion {
+struct Route {
     number: i64,
     /// `champion` or `canary`.
-    part: &'static str,
-    /// Requests since it took this part.
+    role: &'static str,
+    /// Requests that it answered since it has this role.
     requests: u64,
     /// Of these, ended with 5xx.
     errors: u64,
-    /// Requests besides that it could not take, because they lack what it asks for, and the champion answered.
-    unfit: u64,
+    /// Requests of its share that lacked one of its inputs, and that the champion answered.
+    fallbacks: u64,
+    /// Median latency of its answers, milliseconds.
     p50_ms: Option<f64>,
+    /// 99th percentile of the latency, milliseconds.
     p99_ms: Option<f64>,
-    /// The columns it asks for.
+    /// The names of its inputs.
     inputs: Vec<String>,
 }
 
 impl From<deployments::EndpointState> for Endpoint {
     fn from(state: deployments::EndpointState) -> Self {
         let endpoint = state.endpoint;
-        let live = state.live.into_iter().map(|version| LiveVersion {
+        let routes = state.routes.into_iter().map(|version| Route {
             number: version.number,
-            part: version.part.as_str(),
+            role: version.role.as_str(),
             requests: version.requests,
             errors: version.errors,
-            unfit: version.unfit,
+            fallbacks: version.fallbacks,
             p50_ms: version.p50_ms,
             p99_ms: version.p99_ms,
             inputs: version.signature.inputs.iter().map(|input| input.name.clone()).collect(),
@@ -106,7 +109,7 @@ impl From<deployments::EndpointState> for Endpoint {
             canary_waits_for: state.waits_for,
             canary_release: endpoint.canary_release_digest,
             generation: endpoint.generation,
-            live: live.collect(),
+            routes: routes.collect(),
             is_ready: state.fault.is_none(),
             fault: state.fault.map(|fault| Fault { message: fault.message, hint: fault.hint }),
             before_number: state.before,
@@ -144,8 +147,8 @@ struct Rollback {
 
 /// Rolls an endpoint back
 ///
-/// Ends a canary under way, else puts the champion before this one back. Needs no gate. The version that is taken back is
-/// refused until a person releases it again with a reason.
+/// Ends the active canary, or else restores the previous champion, without gates. A version that was rolled back is refused
+/// until a person releases it again with a reason.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/endpoints/{name}/rollback", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), request_body = Rollback, responses((status = 200, body = Done)))]
 async fn rollback(
     State(state): State<ApiState>,

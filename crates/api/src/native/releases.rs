@@ -42,9 +42,9 @@ pub(super) struct Release {
     /// What the newest decision about it says: `pass`, `fail` or `unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'static str>,
-    /// The part its version plays at an endpoint now: `champion` or `canary`.
+    /// The role of its version at an endpoint now: `champion` or `canary`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<&'static str>,
+    role: Option<&'static str>,
     /// The roles in which it was approved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     approved: Vec<&'static str>,
@@ -63,7 +63,7 @@ impl From<releases::Release> for Release {
             model_id: release.model_id.to_string(),
             number: release.number,
             verdict: None,
-            part: None,
+            role: None,
             approved: Vec::new(),
             content: release.body,
             ledger_head: release.ledger_head,
@@ -242,7 +242,7 @@ async fn list(
     let found = releases::list(&caller, &project, page.limit()).await?;
     let items = found.into_iter().map(|listed| Release {
         verdict: listed.decision.map(|decision| verdict(decision.verdict)),
-        part: listed.part.map(TrafficRole::as_str),
+        role: listed.role.map(TrafficRole::as_str),
         approved: listed.approved.into_iter().map(Role::as_str).collect(),
         ..listed.release.into()
     });

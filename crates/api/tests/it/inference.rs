@@ -363,7 +363,7 @@ async fn an_endpoint_that_cannot_answer_makes_the_server_not_ready_and_requests_
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.text().contains(&gone.to_string()), "the cause: {}", answer.text());
     let listed = fresh.get("/api/v1/projects/flights/endpoints/delay").await.json();
-    assert_eq!((&listed["is_ready"], &listed["live"]), (&json!(false), &json!([])), "{listed}");
+    assert_eq!((&listed["is_ready"], &listed["routes"]), (&json!(false), &json!([])), "{listed}");
     assert!(listed["fault"]["message"].as_str().unwrap().contains(&gone.to_string()), "{listed}");
 }
 

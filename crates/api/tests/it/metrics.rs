@@ -65,7 +65,7 @@ async fn metrics_count_requests_predictions_and_memory_in_prometheus_text() {
     assert_eq!(value("perennial_http_request_seconds_count", &[route]), Some(4.0));
     assert_eq!(value("perennial_http_request_seconds_bucket", &[route, ("le", "+Inf")]), Some(4.0));
     assert_eq!(
-        value("perennial_prediction_requests_total", &[("endpoint", "delay"), ("version", "1"), ("part", "champion")]),
+        value("perennial_prediction_requests_total", &[("endpoint", "delay"), ("version", "1"), ("role", "champion")]),
         Some(3.0)
     );
     let endpoint = [("project", "flights"), ("endpoint", "delay")];

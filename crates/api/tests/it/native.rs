@@ -128,10 +128,10 @@ async fn endpoints_models_and_rollback_name_the_version_that_answers() {
     server.test.deploy(&project, "delay", &TestModel::binary(1.0)).await.unwrap();
     let endpoint = server.get(&format!("{BASE}/endpoints")).await.json()["items"][0].clone();
     assert_eq!(
-        (endpoint["name"].clone(), endpoint["champion_number"].clone(), endpoint["live"][0]["number"].clone()),
+        (endpoint["name"].clone(), endpoint["champion_number"].clone(), endpoint["routes"][0]["number"].clone()),
         (json!("delay"), json!(2), json!(2))
     );
-    assert_eq!(endpoint["live"][0]["inputs"], json!(["dep_hour", "distance", "carrier"]));
+    assert_eq!(endpoint["routes"][0]["inputs"], json!(["dep_hour", "distance", "carrier"]));
     let models = server.get(&format!("{BASE}/models")).await.json();
     let versions: Vec<(i64, usize)> = models["items"]
         .as_array()

@@ -94,7 +94,7 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
 
 /// Writes into an endpoint whether it answers as recorded.
 fn name_readiness(endpoint: &mut Value) {
-    let is_silent = items(&endpoint["live"]).is_empty();
+    let is_silent = items(&endpoint["routes"]).is_empty();
     let word = match endpoint["is_ready"] == json!(false) {
         true if is_silent => "cannot answer",
         true => "outdated",
@@ -276,7 +276,7 @@ fn view(command: &Command) -> View {
                 ("at", "project_at"),
                 ("decision", "verdict"),
                 ("approved by", "approved"),
-                ("serves as", "part"),
+                ("serves as", "role"),
             ],
         ),
         Command::Models => (

@@ -37,20 +37,20 @@ fn the_champion_answers_requests_without_the_input_and_the_canary_counts_only_re
         answered.iter().all(|version| version == "1"),
         "the champion answers requests without the input: {answered:?}"
     );
-    let canary = |server: &Server| endpoint(server)["live"][1].clone();
+    let canary = |server: &Server| endpoint(server)["routes"][1].clone();
     let seen = canary(&server);
-    let unfit = seen["unfit"].as_u64().unwrap();
+    let fallbacks = seen["fallbacks"].as_u64().unwrap();
     assert!(
-        unfit > 5 && unfit < 35 && seen["requests"] == json!(0),
+        fallbacks > 5 && fallbacks < 35 && seen["requests"] == json!(0),
         "the canary's share was about half of them: {seen}"
     );
     server.kill();
     let server = Server::up(&place, &[]);
-    assert_eq!(canary(&server)["unfit"], json!(unfit), "the count survives a restart");
+    assert_eq!(canary(&server)["fallbacks"], json!(fallbacks), "the count survives a restart");
     server.step(NAME, month_start(4) + 5 * DAY_MS);
     assert_eq!(endpoint(&server)["canary_state"], json!("waiting"), "requests that it did not answer do not count");
     let shown = place.good(&["endpoints"]);
-    let why = format!("0 of 10 requests answered, {unfit} besides lacked its inputs");
+    let why = format!("0 of 10 requests answered, {fallbacks} besides lacked its inputs");
     assert!(shown.contains("waiting") && shown.contains(&why), "{shown}");
 
     let versions: Vec<Value> = april[40..80]
@@ -64,7 +64,7 @@ fn the_champion_answers_requests_without_the_input_and_the_canary_counts_only_re
     server.step(NAME, month_start(4) + 6 * DAY_MS);
     let now = endpoint(&server);
     assert_eq!(
-        (&now["champion_number"], &now["live"][0]["unfit"]),
+        (&now["champion_number"], &now["routes"][0]["fallbacks"]),
         (&json!(2), &json!(0)),
         "the counts start again with the new role"
     );

@@ -27,8 +27,8 @@ fn a_canary_or_endpoint_that_is_no_longer_declared_ends_at_the_next_start() {
     // The counts of the rollback rule survive a restart.
     drifting::ask_one_by_one(&server, &month(5)[..20]);
     let counts = |server: &Server| -> Vec<Value> {
-        let live = endpoint(server)["live"].as_array().unwrap().clone();
-        live.iter().map(|version| json!([version["number"], version["requests"], version["errors"]])).collect()
+        let routes = endpoint(server)["routes"].as_array().unwrap().clone();
+        routes.iter().map(|version| json!([version["number"], version["requests"], version["errors"]])).collect()
     };
     let before = counts(&server);
     assert!(before.len() == 2 && before.iter().all(|version| version[1].as_u64() > Some(0)), "{before:?}");

@@ -139,8 +139,8 @@ fn serve_and_retrain(place: &Place, server: &Server) {
 /// The champion, the canary, the state of the canary, and the number of requests of each version.
 fn canary(server: &Server) -> (Value, Value, Value, Vec<(Value, Value)>) {
     let endpoint = server.get(&at("endpoints/late"));
-    let live = endpoint["live"].as_array().unwrap();
-    let requests = live.iter().map(|live| (live["number"].clone(), live["requests"].clone()));
+    let routes = endpoint["routes"].as_array().unwrap();
+    let requests = routes.iter().map(|route| (route["number"].clone(), route["requests"].clone()));
     (
         endpoint["champion_number"].clone(),
         endpoint["canary_number"].clone(),

@@ -60,7 +60,7 @@ fn lists(server: &Server, expected: &Value) {
     let lists: [(&str, &[&str]); 8] = [
         ("datasets", &["/name", "/version/number", "/version/digest", "/version/rows"]),
         ("models", &["/number", "/aliases", "/content_digest", "/run_id"]),
-        ("releases", &["/digest", "/number", "/verdict", "/part"]),
+        ("releases", &["/digest", "/number", "/verdict", "/role"]),
         ("endpoints", &["/name", "/champion_number", "/canary_number", "/canary_state", "/canary_share"]),
         ("monitors", &["/window_start_ms", "/kind", "/revision", "/number", "/facts"]),
         ("alerts", &["/id", "/name", "/state", "/message"]),
@@ -68,8 +68,11 @@ fn lists(server: &Server, expected: &Value) {
         ("ledger", &["/sequence", "/noun", "/subject", "/verb", "/actor", "/hash"]),
     ];
     for (name, fields) in lists {
+        // `part` is now `role`.
+        let earlier = |field: &'static str| if field == "/role" { "/part" } else { field };
+        let field_of = |item: &Value, field| item.pointer(field).or_else(|| item.pointer(earlier(field))).cloned();
         let fields_of = |item: &Value| -> Vec<Value> {
-            fields.iter().map(|field| item.pointer(field).cloned().unwrap_or_default()).collect()
+            fields.iter().map(|field| field_of(item, field).unwrap_or_default()).collect()
         };
         let listed = server.list(&at(&format!("{}?limit=1000", name.replace('_', "-"))));
         // Predictions that were in the log at the upgrade make a new version of their dataset.

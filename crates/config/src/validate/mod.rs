@@ -21,7 +21,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{Path, at};
 use crate::file::{ProjectFile, Task};
 use crate::graph::{Graph, GraphNode, outputs_of};
-use crate::parse::{OldKeys, ParsedFile, parse};
+use crate::parse::{OldNames, ParsedFile, parse};
 use crate::project::{Project, Step, predictions_of};
 use crate::validation_context::ValidationContext;
 
@@ -30,13 +30,14 @@ pub(crate) fn validate(
     file_name: &str,
     text: &str,
     context: Option<&ValidationContext<'_>>,
-    old_keys: OldKeys,
+    old_names: OldNames,
 ) -> Result<Project, Diagnostics> {
-    let mut parsed = parse(file_name, text, old_keys);
+    let mut parsed = parse(file_name, text, old_names);
     let mut project = None;
     if let Some(file) = parsed.file.take() {
         let mut validator = Validator {
             parsed: &mut parsed,
+            old_names,
             task: file.task.clone(),
             steps: BTreeMap::new(),
             datasets: BTreeSet::new(),
@@ -57,6 +58,7 @@ pub(crate) fn validate(
 
 struct Validator<'s, 't> {
     parsed: &'s mut ParsedFile<'t>,
+    old_names: OldNames,
     task: Option<Task>,
     /// The steps without errors of their own.
     steps: BTreeMap<StepName, Step>,

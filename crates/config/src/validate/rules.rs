@@ -7,12 +7,17 @@ use perennial_core::rule::{Expression, FactSchema};
 use super::Validator;
 use crate::document::{Path, at};
 use crate::file::ProjectFile;
+use crate::parse::OldNames;
 use crate::project::StepKind;
 
 impl Validator<'_, '_> {
     /// Parses and type-checks one expression; `None` after reporting an error at its position.
     pub(super) fn parse_rule(&mut self, text: &str, at: &Path, facts: Option<&FactSchema>) -> Option<Expression> {
-        let expression = match Expression::parse(text) {
+        let present = |expression: Expression| match (self.old_names, facts) {
+            (OldNames::Accept, Some(facts)) => expression.with_new_names(facts),
+            _ => Ok(expression),
+        };
+        let expression = match Expression::parse(text).and_then(present) {
             Ok(expression) => expression,
             Err(error) => {
                 let span = self.parsed.document.span_inside(at, error.span);

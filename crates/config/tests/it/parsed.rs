@@ -237,3 +237,23 @@ fn a_stored_submission_of_an_earlier_version_may_have_old_keys() {
     assert_eq!(project.release.unwrap().evidence_ttl.as_str(), "3 days");
     assert_eq!(Project::parse("perennial.toml", &old).unwrap_err().errors.len(), 2);
 }
+
+#[test]
+fn a_stored_submission_of_an_earlier_version_may_have_old_facts() {
+    let rules = [
+        (
+            "'canary.unfit > 5 || canary.requests > canary.unfit'",
+            "canary.fallbacks > 5 || canary.requests > canary.fallbacks",
+        ),
+        ("\"'unfit' in canary && canary['unfit'] > 5\"", "'fallbacks' in canary && canary['fallbacks'] > 5"),
+        ("'[canary].exists(unfit, unfit.unfit > 5)'", "[canary].exists(unfit, unfit.fallbacks > 5)"),
+    ];
+    for (old, expected) in rules {
+        let text = edited(FLIGHTS, &[Set("endpoints.delay.canary.rollback", old)]);
+        let project = Project::parse_stored("perennial.toml", &text).unwrap();
+        let canary = project.endpoints[&"delay".parse().unwrap()].canary.clone().unwrap();
+        assert_eq!(canary.rollback.unwrap().text(), expected);
+        let errors = Project::parse("perennial.toml", &text).unwrap_err().errors;
+        assert!(errors.iter().all(|error| error.message == "`unfit` is now `fallbacks`"), "{errors:?}");
+    }
+}

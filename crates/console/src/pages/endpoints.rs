@@ -1,4 +1,4 @@
-//! The endpoints of a project: who answers, which canary is on its way, what happened.
+//! The endpoints of a project: the champion, the canary, the requests of each, and the history.
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -7,7 +7,7 @@ use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::state::CanaryState;
 use perennial_release::approvals::required_reason;
-use perennial_release::deployments::{EndpointState, LiveVersion};
+use perennial_release::deployments::{EndpointState, RoutedVersion};
 use perennial_release::releases::{self, Promotion};
 
 use crate::badge::StatusBadge;
@@ -35,27 +35,30 @@ impl Row {
         self.state.endpoint.canary_state.filter(|state| *state != CanaryState::Promoted).map(StatusBadge::from)
     }
 
-    fn is_canary_live(&self) -> bool {
-        self.state.endpoint.is_canary_live()
+    fn has_active_canary(&self) -> bool {
+        self.state.endpoint.has_active_canary()
     }
 
     /// What a rollback would do; `None` when there is nothing to go back to.
     fn rollback(&self) -> Option<String> {
-        if self.is_canary_live() {
-            return Some("Take the canary back".to_owned());
+        if self.has_active_canary() {
+            return Some("Roll back the canary".to_owned());
         }
         self.state.before.map(|number| format!("Roll back to version {number}"))
     }
 
-    fn part(live: &LiveVersion) -> StatusBadge {
-        match live.part {
+    fn role(version: &RoutedVersion) -> StatusBadge {
+        match version.role {
             TrafficRole::Champion | TrafficRole::Fallback => StatusBadge::CHAMPION,
             TrafficRole::Canary => StatusBadge::CANARY,
         }
     }
 
-    fn error_rate(live: &LiveVersion) -> String {
-        if live.requests == 0 { "–".to_owned() } else { format::percent(live.errors as f64 / live.requests as f64) }
+    fn error_rate(version: &RoutedVersion) -> String {
+        if version.requests == 0 {
+            return "–".to_owned();
+        }
+        format::percent(version.errors as f64 / version.requests as f64)
     }
 }
 

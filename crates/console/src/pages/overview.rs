@@ -246,17 +246,17 @@ async fn serve(
         let champion = endpoint
             .champion_number
             .map_or_else(|| "no version answers".to_owned(), |number| format!("version {number} answers"));
-        let canary = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
+        let canary = endpoint.canary_number.filter(|_| endpoint.has_active_canary());
         let canary = canary.map(|number| format!(", version {number} is its canary")).unwrap_or_default();
-        let requests: u64 = state.live.iter().map(|live| live.requests).sum();
+        let requests: u64 = state.routes.iter().map(|version| version.requests).sum();
         format!("{}: {champion}{canary}, {} requests on this server", endpoint.name, format::count(requests))
     });
     let fact = texts.collect::<Vec<_>>().join("; ");
-    let is_live = endpoints.iter().any(|state| state.endpoint.champion_number.is_some());
+    let is_serving = endpoints.iter().any(|state| state.endpoint.champion_number.is_some());
     let fact = if fact.is_empty() { "no endpoint answers yet".to_owned() } else { fact };
     let at_ms = endpoints.iter().filter_map(|state| state.endpoint.champion_since_ms).max();
-    let badge = if is_live { StatusBadge::READY } else { StatusBadge::NONE };
-    let is_silent = |state: &EndpointState| state.fault.is_some() && state.live.is_empty();
+    let badge = if is_serving { StatusBadge::READY } else { StatusBadge::NONE };
+    let is_silent = |state: &EndpointState| state.fault.is_some() && state.routes.is_empty();
     let badge = if endpoints.iter().any(is_silent) { StatusBadge::UNREADY } else { badge };
     let alerts = facts.alerts(|subject| matches!(subject, AlertSubject::Endpoint(_)));
     Ok(Stage { name: "Serve", href: layout.to("endpoints"), badge, fact, at_ms, alerts })

@@ -24,11 +24,11 @@ impl Page {
         decision.map_or(StatusBadge::UNKNOWN, |decision| decision.verdict.into())
     }
 
-    /// The part it plays now, and who approved it.
+    /// The role of its version now, and the roles that approved it.
     fn now(listed: &Listed) -> String {
-        let part = listed.part.map(|part| part.as_str().to_owned());
+        let role = listed.role.map(|role| role.as_str().to_owned());
         let approved = listed.approved.iter().map(|role| format!("approved as {}", role.as_str()));
-        part.into_iter().chain(approved).collect::<Vec<_>>().join(", ")
+        role.into_iter().chain(approved).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -80,13 +80,13 @@ impl Endpoint {
     }
 
     /// Whether it has an active canary.
-    pub fn is_canary_live(&self) -> bool {
-        self.canary_state.is_some_and(CanaryState::is_live)
+    pub fn has_active_canary(&self) -> bool {
+        self.canary_state.is_some_and(CanaryState::is_active)
     }
 
     /// The role of a version at this endpoint, if it has one.
     pub fn role_of(&self, number: i64) -> Option<TrafficRole> {
-        let is_canary = self.is_canary_live() && self.canary_number == Some(number);
+        let is_canary = self.has_active_canary() && self.canary_number == Some(number);
         match () {
             () if self.is_retired() => None,
             () if self.champion_number == Some(number) => Some(TrafficRole::Champion),

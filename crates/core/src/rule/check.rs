@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::facts::{FactSchema, FactType};
+use super::facts::{FactSchema, FactType, Record};
 use super::syntax::{Comprehension, Function, Identifier, Kind, Node, Operator, Quantifier};
 
 /// One mistake in an expression.
@@ -14,6 +14,8 @@ pub struct Problem {
     pub message: String,
     /// What to write instead, if a similar name is known.
     pub suggestion: Option<String>,
+    /// The text that replaces the span, when it is the name of a fact in an earlier version.
+    pub replacement: Option<String>,
 }
 
 /// Types every node; each mistake is reported once.
@@ -72,12 +74,32 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn report(&mut self, span: &Range<usize>, message: String) {
-        self.problems.push(Problem { span: span.clone(), message, suggestion: None });
+        self.problems.push(Problem { span: span.clone(), message, suggestion: None, replacement: None });
     }
 
     fn suggest<'b>(&mut self, span: &Range<usize>, message: String, word: &str, known: impl Iterator<Item = &'b str>) {
         let suggestion = choose(word, &known.collect::<Vec<_>>());
-        self.problems.push(Problem { span: span.clone(), message, suggestion });
+        self.problems.push(Problem { span: span.clone(), message, suggestion, replacement: None });
+    }
+
+    /// Reports a field that `record` does not have. `word` is the name as a replacement would be written: an identifier,
+    /// or a text with its quotes.
+    fn report_field(
+        &mut self,
+        span: &Range<usize>,
+        operand: &Node,
+        record: &Record,
+        name: &str,
+        word: impl Fn(&str) -> String,
+    ) {
+        if let Some(new) = record.new_name(name) {
+            let (message, suggestion) = (format!("`{name}` is now `{new}`"), format!("write `{new}`"));
+            let replacement = Some(word(new));
+            self.problems.push(Problem { span: span.clone(), message, suggestion: Some(suggestion), replacement });
+            return;
+        }
+        let message = format!("`{}` has no field `{name}`", &self.text[operand.span.clone()]);
+        self.suggest(span, message, name, record.fields().map(|(name, _)| name));
     }
 
     /// The node's type; `None` after a mistake was reported, so that no further one follows from it.
@@ -168,9 +190,7 @@ impl<'a> Checker<'a> {
                 if let Some(found) = record.field(&field.text) {
                     return Some(found.value.clone());
                 }
-                let known: Vec<&str> = record.fields().map(|(name, _)| name).collect();
-                let message = format!("`{}` has no field `{}`", &self.text[operand.span.clone()], field.text);
-                self.suggest(&field.span, message, &field.text, known.into_iter());
+                self.report_field(&field.span, operand, &record, &field.text, str::to_owned);
                 None
             }
             FactType::Numbers => Some(FactType::Number),
@@ -202,9 +222,7 @@ impl<'a> Checker<'a> {
                 if let Some(found) = record.field(name) {
                     return Some(found.value.clone());
                 }
-                let known: Vec<&str> = record.fields().map(|(name, _)| name).collect();
-                let message = format!("`{}` has no field `{name}`", &self.text[operand.span.clone()]);
-                self.suggest(&index.span, message, name, known.into_iter());
+                self.report_field(&index.span, operand, &record, name, |new| format!("'{new}'"));
                 None
             }
             other => {
@@ -280,7 +298,15 @@ impl<'a> Checker<'a> {
         };
         let expected = match container {
             FactType::List(element) => *element,
-            FactType::Numbers | FactType::Record(_) => FactType::Text,
+            FactType::Record(record) => {
+                if let Kind::Text(name) = &left.kind
+                    && record.new_name(name).is_some()
+                {
+                    self.report_field(&left.span, right, &record, name, |new| format!("'{new}'"));
+                }
+                FactType::Text
+            }
+            FactType::Numbers => FactType::Text,
             other => {
                 self.report(
                     &right.span,

@@ -66,8 +66,8 @@ impl FactSchema {
 
     /// Facts of a canary's rollback rule: both versions since the canary started.
     pub fn rollback() -> Self {
-        let unfit = "requests of its share without an input it needs; the champion answered them";
-        let canary = answered().with("unfit", FactType::Number, unfit);
+        let fallbacks = "requests of its share without an input it needs; the champion answered them";
+        let canary = answered().with("fallbacks", FactType::Number, fallbacks).renamed("unfit", "fallbacks");
         let facts = Record::new()
             .with("canary", canary.into(), "the version on trial with a share of the requests")
             .with("champion", answered().into(), "the version that answers the other requests");

@@ -24,6 +24,8 @@ pub enum FactType {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     fields: BTreeMap<String, FactField>,
+    /// The present name of each field that had another one in an earlier version, by that name.
+    renamed: BTreeMap<&'static str, &'static str>,
 }
 
 /// One field of a record.
@@ -58,6 +60,18 @@ impl Record {
     fn add(mut self, name: &str, value: FactType, is_optional: bool, meaning: &str) -> Self {
         self.fields.insert(name.to_owned(), FactField { value, is_optional, meaning: meaning.to_owned() });
         self
+    }
+
+    /// Records that the field `new` had the name `old` in an earlier version.
+    #[must_use]
+    pub fn renamed(mut self, old: &'static str, new: &'static str) -> Self {
+        self.renamed.insert(old, new);
+        self
+    }
+
+    /// The present name of the field that was called `old` in an earlier version.
+    pub fn new_name(&self, old: &str) -> Option<&'static str> {
+        self.renamed.get(old).copied()
     }
 
     /// The field called `name`.

@@ -99,6 +99,25 @@ impl Expression {
         check::check(&self.root, &self.text, facts)
     }
 
+    /// The expression with the present names of facts that had other names in an earlier version.
+    ///
+    /// # Errors
+    /// The text with the present names is too long.
+    pub fn with_new_names(self, facts: &FactSchema) -> Result<Self, ParseError> {
+        let renamed = self.check(facts).into_iter().filter_map(|problem| Some((problem.span, problem.replacement?)));
+        let mut renamed: Vec<(Range<usize>, String)> = renamed.collect();
+        if renamed.is_empty() {
+            return Ok(self);
+        }
+        // From the end, so that the spans before stay valid.
+        renamed.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+        let mut text = self.text;
+        for (span, name) in renamed {
+            text.replace_range(span, &name);
+        }
+        Self::parse(&text)
+    }
+
     /// Evaluates the expression over facts: an object in which missing fields and nulls are absent facts.
     pub fn evaluate(&self, facts: &serde_json::Value) -> Evaluation {
         evaluation::evaluate(&self.text, &[&self.root], Vec::new(), facts)

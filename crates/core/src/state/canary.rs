@@ -54,7 +54,7 @@ impl CanaryState {
     }
 
     /// Whether it answers a share of the traffic.
-    pub fn is_live(self) -> bool {
+    pub fn is_active(self) -> bool {
         matches!(self, Self::Running | Self::Waiting)
     }
 }

@@ -156,7 +156,7 @@ fn a_canary_ends_once() {
         for (event, end) in
             [(Promote, CanaryState::Promoted), (RollBack, CanaryState::RolledBack), (Replace, CanaryState::Replaced)]
         {
-            assert_eq!(state.transition(event).ok(), state.is_live().then_some(end), "{state} {event:?}");
+            assert_eq!(state.transition(event).ok(), state.is_active().then_some(end), "{state} {event:?}");
         }
     }
     assert_eq!(CanaryState::Running.transition(Await), Ok(CanaryState::Waiting));

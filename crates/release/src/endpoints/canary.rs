@@ -25,10 +25,10 @@ const LATENCY_STEPS: f64 = 50.0;
 /// Limit of groups that are read after a start: versions times roles times results times latencies up to a day.
 const COUNTED_MAX: usize = 20_000;
 
-/// What is declared of a live canary by the project file its endpoint follows, and when it has lasted its time, on
-/// the project clock. `None` without either: such a canary waits.
-async fn lasts(kernel: &Kernel, project: &ProjectState, endpoint: &Endpoint) -> Option<(Declared, i64)> {
-    let started = endpoint.canary_started_ms.filter(|_| endpoint.is_canary_live())?;
+/// The declaration of an active canary in the project file that its endpoint follows, and when its duration ends, on the
+/// project clock. `None` without an active canary or a declaration: such a canary waits.
+async fn declared_canary(kernel: &Kernel, project: &ProjectState, endpoint: &Endpoint) -> Option<(Declared, i64)> {
+    let started = endpoint.canary_started_ms.filter(|_| endpoint.has_active_canary())?;
     let followed = followed(kernel, project, endpoint).await?;
     let declared = followed.project.endpoints.get(&endpoint.name)?.canary.clone()?;
     let due = declared.duration.after(started, &followed.zone);
@@ -36,9 +36,9 @@ async fn lasts(kernel: &Kernel, project: &ProjectState, endpoint: &Endpoint) -> 
 }
 
 impl Endpoints {
-    /// When a live canary has lasted its time, on the project clock.
+    /// When the duration of an active canary ends, on the project clock.
     pub async fn canary_due(self: &Arc<Self>, project: &ProjectState, endpoint: &Endpoint) -> Option<i64> {
-        lasts(&self.kernel, project, endpoint).await.map(|(_, due)| due)
+        declared_canary(&self.kernel, project, endpoint).await.map(|(_, due)| due)
     }
 }
 
@@ -50,10 +50,10 @@ impl Endpoints {
         project: &ProjectState,
         endpoint: &Endpoint,
     ) -> Option<String> {
-        let (declared, due) = lasts(&self.kernel, project, endpoint).await?;
+        let (declared, due) = declared_canary(&self.kernel, project, endpoint).await?;
         let now_ms = project.now().project_ms;
-        let live = self.router.find_in(project.id, endpoint.name.as_str())?;
-        let (canary, champion) = (&live.routes.canary()?.version.stats, &live.champion().stats);
+        let deployment = self.router.find_in(project.id, endpoint.name.as_str())?;
+        let (canary, champion) = (&deployment.routes.canary()?.version.stats, &deployment.champion().stats);
         let lacking = match canary.fallbacks() {
             0 => String::new(),
             fallbacks => format!(", {fallbacks} besides lacked its inputs"),
@@ -80,12 +80,12 @@ impl Endpoints {
         project: &Arc<ProjectState>,
         endpoint: &Endpoint,
     ) -> Result<Option<(String, bool)>> {
-        let Some((declared, due)) = lasts(&caller.kernel, project, endpoint).await else { return Ok(None) };
+        let Some((declared, due)) = declared_canary(&caller.kernel, project, endpoint).await else { return Ok(None) };
         let number = endpoint.canary_number.unwrap_or_default();
         let (canary, champion) = {
-            let Some(live) = self.router.find_in(project.id, endpoint.name.as_str()) else { return Ok(None) };
-            let Some(canary) = live.routes.canary() else { return Ok(None) };
-            (canary.version.stats.clone(), live.champion().stats.clone())
+            let Some(deployment) = self.router.find_in(project.id, endpoint.name.as_str()) else { return Ok(None) };
+            let Some(canary) = deployment.routes.canary() else { return Ok(None) };
+            (canary.version.stats.clone(), deployment.champion().stats.clone())
         };
         let facts = all_facts(&canary, &champion);
         let rule = declared.rollback.as_ref();
@@ -133,14 +133,14 @@ impl Endpoints {
     }
 }
 
-/// What a rollback rule sees.
+/// The facts of a rollback rule.
 fn all_facts(canary: &RequestStats, champion: &RequestStats) -> Value {
     let mut facts = json!({ "canary": facts(canary), "champion": facts(champion) });
-    facts["canary"]["unfit"] = json!(canary.fallbacks() as f64);
+    facts["canary"]["fallbacks"] = json!(canary.fallbacks() as f64);
     facts
 }
 
-/// What it sees of either version.
+/// The facts about one version.
 fn facts(stats: &RequestStats) -> Value {
     let (requests, errors) = (stats.requests() as f64, stats.errors() as f64);
     let mut facts = Map::new();
@@ -164,7 +164,7 @@ impl Endpoints {
         project: &Arc<ProjectState>,
         endpoint: &Endpoint,
     ) -> Result<()> {
-        let Some(started) = endpoint.canary_started_wall_ms.filter(|_| endpoint.is_canary_live()) else {
+        let Some(started) = endpoint.canary_started_wall_ms.filter(|_| endpoint.has_active_canary()) else {
             return Ok(());
         };
         let caller = Caller::system(self.kernel.clone(), "start");
@@ -184,14 +184,14 @@ impl Endpoints {
             .data()
             .query(QueryRequest { sql, tables: vec![table.named_table()], limit: COUNTED_MAX })
             .await?;
-        let Some(live) = self.router.find_in(project.id, endpoint.name.as_str()) else { return Ok(()) };
+        let Some(deployment) = self.router.find_in(project.id, endpoint.name.as_str()) else { return Ok(()) };
         for row in &page.rows {
             let [version, part, failed, latency, requests] = row.as_slice() else { continue };
-            let Some(route) = version.as_i64().and_then(|number| live.routes.find(number)) else { continue };
+            let Some(route) = version.as_i64().and_then(|number| deployment.routes.find(number)) else { continue };
             let requests = requests.as_u64().unwrap_or_default();
             let failed = failed.as_bool().unwrap_or_default();
             route.version.stats.record_many(latency.as_u64().unwrap_or_default(), failed, requests);
-            if let Some(canary) = live.routes.canary().filter(|_| part == TrafficRole::Fallback.as_str()) {
+            if let Some(canary) = deployment.routes.canary().filter(|_| part == TrafficRole::Fallback.as_str()) {
                 canary.version.stats.record_fallbacks(requests);
             }
         }

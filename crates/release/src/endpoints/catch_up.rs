@@ -213,7 +213,7 @@ impl Endpoints {
     /// endpoint, and is retried after an interval that doubles from 10 s to 10 min.
     pub async fn catch_up(self: &Arc<Self>, project: &Arc<ProjectState>, stored: &[Endpoint]) {
         let is_behind = |endpoint: &&Endpoint| {
-            self.router.generation(project.id, &endpoint.name).is_none_or(|live| live < endpoint.generation)
+            self.router.generation(project.id, &endpoint.name).is_none_or(|routed| routed < endpoint.generation)
         };
         for endpoint in stored.iter().filter(is_behind) {
             let wall_ms = self.kernel.services.clock.wall_ms();

@@ -119,7 +119,7 @@ impl Endpoints {
         let alias =
             ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
         let (stored, cause_text) = (endpoint.clone(), caller.cause_text());
-        let ends_canary = endpoint.is_canary_live();
+        let ends_canary = endpoint.has_active_canary();
         let (shared, project) = (self.clone(), project.clone());
         // The record and the swap complete together, even when the caller is dropped in between.
         let promoted = self.kernel.work.finish("promotion", async move {
@@ -178,7 +178,7 @@ impl Endpoints {
         let endpoint = endpoints::get(&mut *self.kernel.store().read().await?, project.id, name).await?;
         let note = reason.map(str::trim).filter(|reason| !reason.is_empty()).map(str::to_owned);
         let cause = Cause::Person { by: caller.principal.name.clone(), note };
-        if endpoint.is_canary_live() {
+        if endpoint.has_active_canary() {
             let number = endpoint.canary_number.unwrap_or_default();
             let behind = self.end_canary(caller, project, &endpoint, cause).await?;
             return Ok(format!(

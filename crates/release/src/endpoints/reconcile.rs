@@ -60,7 +60,7 @@ impl Endpoints {
                 "nothing answers at `{name}` any more: the project file declares no such endpoint{behind}"
             )));
         };
-        let is_over = declared.canary.is_none() && endpoint.is_canary_live();
+        let is_over = declared.canary.is_none() && endpoint.has_active_canary();
         if is_over {
             // Its promotion rule does not exist any more. The canary is ended before the endpoint follows the new file,
             // so that it is evaluated by the old rule until then. The endpoint is swapped in again below.
@@ -142,7 +142,7 @@ impl Endpoints {
                 .write(move |tx| {
                     Box::pin(async move {
                         let (mut current, at) = (stored, by.at);
-                        if current.is_canary_live() {
+                        if current.has_active_canary() {
                             endpoints::apply_canary(tx, &current, CanaryEvent::RollBack, at.wall_ms).await?;
                             current = endpoints::get(tx, current.project_id, &current.name).await?;
                         }

@@ -109,9 +109,9 @@ impl Describer {
     async fn model_version(&self, id: &str) -> Result<Option<String>> {
         let Some((model, number)) = id.split_once('@') else { return Ok(None) };
         let Some(name) = model_name(&self.caller, model).await? else { return Ok(None) };
-        let live = self.serving.iter().filter(|endpoint| endpoint.model_id.to_string() == model);
-        let live = live.filter_map(|endpoint| {
-            let is_canary = endpoint.is_canary_live();
+        let endpoints = self.serving.iter().filter(|endpoint| endpoint.model_id.to_string() == model);
+        let roles = endpoints.filter_map(|endpoint| {
+            let is_canary = endpoint.has_active_canary();
             match number.parse::<i64>().ok() {
                 number if number.is_some() && endpoint.champion_number == number => {
                     Some(format!(", champion at `{}` now", endpoint.name))
@@ -122,7 +122,7 @@ impl Describer {
                 _ => None,
             }
         });
-        Ok(Some(format!("model {name}/{number}{}", live.collect::<String>())))
+        Ok(Some(format!("model {name}/{number}{}", roles.collect::<String>())))
     }
 
     async fn release(&self, digest: &str) -> Result<Option<String>> {

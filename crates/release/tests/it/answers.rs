@@ -167,9 +167,9 @@ async fn requests_are_counted_by_version() {
     }
     let (caller, name) = (trained.test.system(), "delay".parse().unwrap());
     let state = trained.test.app.endpoints.get(&caller, &trained.project, &name).await.unwrap();
-    let counts: Vec<_> = state.live.iter().map(|live| (live.number, live.requests, live.errors)).collect();
+    let counts: Vec<_> = state.routes.iter().map(|route| (route.number, route.requests, route.errors)).collect();
     assert_eq!(counts, [(1, 2, 0), (2, 1, 0)]);
-    assert!(state.live.iter().all(|live| live.p50_ms.is_some() && live.p99_ms >= live.p50_ms));
+    assert!(state.routes.iter().all(|route| route.p50_ms.is_some() && route.p99_ms >= route.p50_ms));
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn another_gate_makes_another_release_of_the_same_version() {
     let all = listed(&trained).await;
     assert_eq!(all.iter().map(|listed| listed.release.number).collect::<Vec<_>>(), [1, 1]);
     assert_ne!(all[0].release.digest, all[1].release.digest);
-    assert_eq!(all.iter().map(|listed| listed.part.is_some()).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(all.iter().map(|listed| listed.role.is_some()).collect::<Vec<_>>(), [false, true]);
 }
 
 #[tokio::test]

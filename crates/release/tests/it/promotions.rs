@@ -421,7 +421,9 @@ async fn endpoints_are_listed_with_what_answers_and_what_a_rollback_brings_back(
     let states = trained.test.app.endpoints.list(&trained.test.system(), &trained.project).await.unwrap();
     let found: Vec<_> = states.iter().map(|state| (state.endpoint.name.as_str(), state.before)).collect();
     assert_eq!(found, [("delay", Some(1)), ("early", Some(1))]);
-    assert!(states.iter().all(|state| state.live.len() == 1 && state.live[0].number == 2 && state.waits_for.is_none()));
+    assert!(
+        states.iter().all(|state| state.routes.len() == 1 && state.routes[0].number == 2 && state.waits_for.is_none())
+    );
     let mut reader = trained.test.app.kernel.store().read().await.unwrap();
     let stored = endpoints::list(&mut reader, trained.project.id).await.unwrap();
     assert!(stored.iter().all(|endpoint| endpoint.champion_number == Some(2)));

@@ -25,19 +25,19 @@ async fn releases_are_listed_newest_first_with_the_role_of_their_version() {
     let trained = released(&with_canary(), 2).await;
     let roles = async || {
         let all = releases::list(&trained.test.system(), &trained.project, 9).await.unwrap();
-        all.iter().map(|listed| (listed.release.number, listed.part)).collect::<Vec<_>>()
+        all.iter().map(|listed| (listed.release.number, listed.role)).collect::<Vec<_>>()
     };
     trained.test.clock.advance(1);
     release_next(&trained, 3).await;
     assert_eq!(
-        roles().await.into_iter().filter_map(|(number, part)| Some((number, part?))).collect::<Vec<_>>(),
+        roles().await.into_iter().filter_map(|(number, role)| Some((number, role?))).collect::<Vec<_>>(),
         [(3, TrafficRole::Canary), (1, TrafficRole::Champion)]
     );
     assert_eq!(releases::list(&trained.test.system(), &trained.project, 1).await.unwrap().len(), 1);
     count(&trained, 4, 4);
     evaluate(&trained).await.unwrap();
     assert_eq!(
-        roles().await.into_iter().filter_map(|(number, part)| Some((number, part?))).collect::<Vec<_>>(),
+        roles().await.into_iter().filter_map(|(number, role)| Some((number, role?))).collect::<Vec<_>>(),
         [(1, TrafficRole::Champion)]
     );
 }

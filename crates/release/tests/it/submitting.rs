@@ -24,7 +24,7 @@ async fn endpoints_stay_unchanged_until_a_project_file_is_applied() {
     test.deploy(&project, "delay", &TestModel::regression(0.0)).await.unwrap();
     test.submit(PROJECT_FILE).await.unwrap();
     let caller = test.system();
-    let bytes_max = || test.app.endpoints.router.find("delay").map(|live| live.body_bytes_max);
+    let bytes_max = || test.app.endpoints.router.find("delay").map(|deployment| deployment.body_bytes_max);
     let (without, _) = PROJECT_FILE.split_once("[endpoints.delay]").unwrap();
     let smaller = set(PROJECT_FILE, "endpoints.delay.max_body", "'2 kB'");
     let stops = "nothing answers at `delay` any more: the project file declares no such endpoint";

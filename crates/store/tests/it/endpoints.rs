@@ -72,8 +72,8 @@ async fn a_canary_starts_is_evaluated_and_ends(db: &Db) {
         ..answering
     };
     assert_eq!(running, expected);
-    let (live, another) = (running.clone(), canary.clone());
-    write_tx!(db.store, tx => { Ok(endpoints::start_canary(tx, &live, &another).await?) }).unwrap_err();
+    let (stored, another) = (running.clone(), canary.clone());
+    write_tx!(db.store, tx => { Ok(endpoints::start_canary(tx, &stored, &another).await?) }).unwrap_err();
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(endpoints::list_following(&mut reader, model.id, "champion").await.unwrap().len(), 1);
     assert!(endpoints::list_following(&mut reader, model.id, "other").await.unwrap().is_empty());

@@ -73,7 +73,7 @@ pub(super) struct Predicted {
     /// The version that answered.
     pub(super) version: i64,
     /// The role of the version: champion or canary.
-    pub(super) part: String,
+    pub(super) role: String,
     /// The score.
     pub(super) score: f64,
 }

@@ -328,7 +328,7 @@ impl Worker {
                 let predicted = Predicted {
                     id: format!("{request}-{row}"),
                     version: answer["model_version"].as_str().unwrap().parse().unwrap(),
-                    part: answer["parameters"]["part"].as_str().unwrap().to_owned(),
+                    role: answer["parameters"]["role"].as_str().unwrap().to_owned(),
                     score: score.as_f64().unwrap(),
                 };
                 (key, predicted)

@@ -174,7 +174,7 @@ async fn predictions(client: &ServerClient, journal: &mut Journal) -> Result<(),
             let predicted = Predicted {
                 id: row[1].as_str().unwrap().to_owned(),
                 version: row[2].as_i64().unwrap(),
-                part: row[3].as_str().unwrap().to_owned(),
+                role: row[3].as_str().unwrap().to_owned(),
                 score: row[4].as_f64().unwrap(),
             };
             let before = found.insert(row[0].as_f64().unwrap() as u64, predicted);
@@ -220,7 +220,7 @@ async fn promotions(client: &ServerClient, journal: &mut Journal) -> Result<(), 
     assert_eq!(endpoint["champion_number"].as_i64(), champion, "{endpoint}");
     assert_eq!(endpoint["canary_number"].as_i64().filter(|_| is_active), canary, "{endpoint}");
     let answering: Vec<i64> =
-        endpoint["live"].as_array().unwrap().iter().map(|live| live["number"].as_i64().unwrap()).collect();
+        endpoint["routes"].as_array().unwrap().iter().map(|route| route["number"].as_i64().unwrap()).collect();
     let wanted: Vec<i64> = [champion, canary].into_iter().flatten().collect();
     assert_eq!(answering, wanted, "{endpoint}");
     let models = client.get(&format!("{BASE}/models")).await?;

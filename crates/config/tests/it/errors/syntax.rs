@@ -72,6 +72,8 @@ fn errors_of_renamed_keys() {
             ("fresh", &[Set("release.fresh", "'7 days'")]),
             ("an old and a new name", &[Set("task.within", "'45 days'")]),
             ("an invalid value of an old name", &[Remove("task.label_delay"), Set("task.within", "'45 dayz'")]),
+            ("an old fact", &[Set("endpoints.delay.canary.rollback", "'has(canary.error_rate) && canary.unfit > 5'")]),
+            ("an old fact as a text", &[Set("endpoints.delay.canary.rollback", "\"canary['unfit'] > 5\"")]),
             ("an old name and another error", &[Set("release.fresh", "'7 days'"), Set("task.metric", "'logloss'")]),
         ],
     );
