@@ -18,6 +18,7 @@ mod size;
 mod template;
 mod validate;
 mod validation_context;
+mod value_schema;
 
 pub use diagnostic::{Diagnostic, Diagnostics, KeyDiagnostic, locate};
 pub use file::{Batch, Dataset, Identity, Isolation, Network, OnChange, OutputKind, Release, Source, Start, Task};

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::{Error, Result};
-use crate::source::Origin;
+use crate::origin::Origin;
 
 /// Converts `batch` to the columns of `target`, by name; missing columns are null.
 pub(crate) fn fit(batch: &RecordBatch, target: &SchemaRef, origin: &Origin) -> Result<RecordBatch> {

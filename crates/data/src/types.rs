@@ -141,6 +141,15 @@ pub(crate) fn canonical_result(schema: &ArrowSchema) -> Result<SchemaRef> {
     Ok(Arc::new(ArrowSchema::new(schema.fields().iter().map(field).collect::<Result<Vec<_>>>()?)))
 }
 
+/// A scan's columns in canonical types, `_load` included.
+pub(crate) fn canonical_columns(schema: &ArrowSchema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let kind = canonical(field.data_type()).unwrap_or(DataType::Utf8);
+        ArrowField::new(field.name(), kind, true)
+    });
+    Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
+}
+
 /// The metadata key of an input column without a type, because all its values are null.
 const UNTYPED: &str = "perennial.untyped";
 

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use perennial_core::entity::{MetricPoint, NewExperiment, NewRun, Run, RunBatch, RunUpdate};
 use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::state::RunStatus;
-use perennial_store::{Options, Store, experiments, metrics, projects, runs};
+use perennial_store::{Options, Store, experiments, metrics, projects, run_contents, runs};
 use sqlx::{Connection as _, SqliteConnection};
 
 const POINTS: i64 = 1_000_000;
@@ -49,7 +49,8 @@ async fn main() -> Result<()> {
     );
 
     forget_sums(&url).await?;
-    let completed = beside(&store, other.run_id, async { Ok(runs::complete_sum(&store, run.run_id).await?) }).await?;
+    let completed =
+        beside(&store, other.run_id, async { Ok(run_contents::complete_sum(&store, run.run_id).await?) }).await?;
     println!(
         "completing the sum of an earlier run: {:.0} ms; longest other write {:.1} ms",
         ms(completed.elapsed),
@@ -122,7 +123,7 @@ async fn end(store: &Store, id: RunId, by_points: bool) -> Result<()> {
             Box::pin(async move {
                 runs::update(tx, id, &update).await?;
                 if !by_points {
-                    runs::find_sum(tx, id).await?;
+                    run_contents::find_sum(tx, id).await?;
                     return Ok(());
                 }
                 for key in ["loss", "auc", "lr", "norm"] {

@@ -51,6 +51,7 @@ pub mod promotions;
 pub mod registered_models;
 pub mod releases;
 pub mod run_artifacts;
+pub mod run_contents;
 pub mod runs;
 pub mod servers;
 pub mod sessions;

@@ -17,7 +17,6 @@ mod inputs;
 mod search;
 
 pub(crate) use content::Content;
-pub use content::{complete_sum, compute_sum, find_sum};
 pub use data::data;
 pub use inputs::{list_inputs, log_inputs};
 pub(crate) use search::select;

@@ -9,7 +9,7 @@ use perennial_core::entity::Run;
 use perennial_core::id::{ProjectId, RunId};
 use perennial_core::ledger::Chain;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{Tx, runs};
+use perennial_store::{Tx, run_contents, runs};
 use serde_json::json;
 
 use perennial_kernel::Caller;
@@ -35,7 +35,7 @@ impl RunSealer {
     /// Completes the sum of a run's content if an earlier version created it. To be called before the transaction that
     /// ends a run or writes to an ended one; the elements are read outside it.
     pub async fn prepare(&self, caller: &Caller, id: RunId) -> Result<()> {
-        runs::complete_sum(caller.kernel.store(), id).await
+        run_contents::complete_sum(caller.kernel.store(), id).await
     }
 
     /// Records the end of a run with its digest; the last write of its transaction.
@@ -64,7 +64,7 @@ impl RunSealer {
     /// Marks an ended run as sealed and returns the event with its digest, to be recorded at the end of the transaction.
     pub async fn seal(&self, tx: &mut Tx, run: &Run, verb: &'static str) -> Result<LedgerEvent> {
         runs::seal(tx, run.run_id, self.recorder.at.wall_ms).await?;
-        let Some(sum) = runs::find_sum(tx, run.run_id).await? else {
+        let Some(sum) = run_contents::find_sum(tx, run.run_id).await? else {
             let message = format!("the sum of the content of run `{}` is incomplete", run.run_id);
             return Err(Error::new(ErrorCode::Internal, message));
         };

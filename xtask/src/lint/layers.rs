@@ -30,12 +30,9 @@ pub(crate) fn check(
         if !is_known {
             findings.push(format!("crate `{name}` has no layer: add it to xtask/layers.toml"));
         }
-        if layers.planned.contains(name) {
-            findings.push(format!("crate `{name}` exists: remove it from `planned` in xtask/layers.toml"));
-        }
     }
     for name in layers.of.keys().chain(&layers.tests).chain(&layers.everywhere) {
-        if !layers.planned.contains(name) && !members.iter().any(|member| member.name == *name) {
+        if !members.iter().any(|member| member.name == *name) {
             findings.push(format!("crate `{name}` does not exist: remove it from xtask/layers.toml"));
         }
     }

@@ -1,9 +1,12 @@
 //! Inside a crate, no more than three files import each other in a cycle.
 //!
 //! The files of a crate and the paths between them are read from the text: `use` declarations and paths that begin with
-//! `crate`, `super`, `self` or the name of a child module. Two kinds of imports do not count: of a module's own children,
-//! which may use its types, and of names that a module only re-exports, which count as imports of the file they come
-//! from. So neither a facade nor a module that dispatches to its children is a cycle.
+//! `crate`, `super`, `self` or the name of a child module. Two kinds of imports do not count:
+//!
+//! - of names that a module only re-exports, which count as imports of the file they come from;
+//! - of a module's own children, unless a path of imports leads from the child out of the module and back to it.
+//!
+//! So neither a facade nor a module that dispatches to children, which use its types, is a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -75,15 +78,37 @@ impl<'a> Crate<'a> {
         Self { files, of, modules }
     }
 
-    /// Every pair of files of which one imports the other, once; a module's own children aside.
+    /// Every pair of files of which one imports the other, once, as far as the import counts.
     fn imports(&self) -> Vec<Import> {
+        let all = self.all_imports();
+        all.iter().filter(|import| !self.is_own_child(import) || self.returns(import, &all)).cloned().collect()
+    }
+
+    /// Whether the import is one of a module's own children, or of their children.
+    fn is_own_child(&self, import: &Import) -> bool {
+        self.modules[import.to].starts_with(&self.modules[import.from])
+    }
+
+    /// Whether a path of imports leads from the imported child out of the module and back to it. Imports by which the module
+    /// and the modules around it dispatch to their own children are not part of such a path.
+    fn returns(&self, import: &Import, all: &[Import]) -> bool {
+        let module = &self.modules[import.from];
+        let dispatches = |other: &Import| self.is_own_child(other) && module.starts_with(&self.modules[other.from]);
+        let followed: Vec<&Import> = all.iter().filter(|other| !dispatches(other)).collect();
+        let outside = reachable(import.to, &followed, Some(import.from))
+            .into_iter()
+            .filter(|&file| !self.modules[file].starts_with(module));
+        outside.into_iter().any(|file| reachable(file, &followed, None).contains(&import.from))
+    }
+
+    /// Every pair of files of which one imports the other, once.
+    fn all_imports(&self) -> Vec<Import> {
         let mut found: BTreeMap<(usize, usize), Import> = BTreeMap::new();
         for (module, &from) in &self.of {
-            for path in self.files[from].1.paths.iter().filter(|path| !path.is_reexport) {
+            for path in self.files[from].1.imports() {
                 let inside: Module = module.iter().chain(&path.inside).cloned().collect();
                 let Some(to) = self.target(&inside, &path.segments, path.is_use, 0) else { continue };
-                let is_own_child = self.modules[to].starts_with(module);
-                if !is_own_child {
+                if to != from {
                     let written = path.segments.join("::");
                     found.entry((from, to)).or_insert(Import { from, to, line: path.line, path: written });
                 }
@@ -174,28 +199,35 @@ fn module_of(path: &Path) -> Module {
     module
 }
 
-/// Sets of files that all reach each other, of more than one file.
-fn cycles(files: usize, imports: &[Import]) -> Vec<BTreeSet<usize>> {
-    let reach = |start: usize, forward: bool| {
-        let mut reached = BTreeSet::from([start]);
-        let mut open = vec![start];
-        while let Some(at) = open.pop() {
-            for import in imports {
-                let (from, to) = if forward { (import.from, import.to) } else { (import.to, import.from) };
-                if from == at && reached.insert(to) {
-                    open.push(to);
-                }
+/// The files to which imports lead from `start`, itself among them; what `end` imports is not followed.
+fn reachable(start: usize, imports: &[&Import], end: Option<usize>) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::from([start]);
+    let mut open = vec![start];
+    while let Some(file) = open.pop() {
+        if Some(file) == end {
+            continue;
+        }
+        for import in imports.iter().filter(|import| import.from == file) {
+            if reached.insert(import.to) {
+                open.push(import.to);
             }
         }
-        reached
-    };
+    }
+    reached
+}
+
+/// Sets of files that all reach each other, of more than one file.
+fn cycles(files: usize, imports: &[Import]) -> Vec<BTreeSet<usize>> {
+    let imports: Vec<&Import> = imports.iter().collect();
+    let reached: Vec<BTreeSet<usize>> = (0..files).map(|file| reachable(file, &imports, None)).collect();
     let mut seen: BTreeSet<usize> = BTreeSet::new();
     let mut found = Vec::new();
     for file in 0..files {
         if seen.contains(&file) {
             continue;
         }
-        let cycle: BTreeSet<usize> = reach(file, true).intersection(&reach(file, false)).copied().collect();
+        let reaches_back = |other: &usize| reached[*other].contains(&file);
+        let cycle: BTreeSet<usize> = reached[file].iter().copied().filter(reaches_back).collect();
         seen.extend(&cycle);
         if cycle.len() > 1 {
             found.push(cycle);
@@ -204,17 +236,17 @@ fn cycles(files: usize, imports: &[Import]) -> Vec<BTreeSet<usize>> {
     found
 }
 
-/// The folders of sources of all crates, with the name of each crate.
-pub(crate) fn folders(files: &[SourceFile]) -> BTreeMap<String, PathBuf> {
-    let mut folders = BTreeMap::new();
+/// The folders of sources of all crates.
+pub(crate) fn folders(files: &[SourceFile]) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
     for file in files.iter().filter(|file| file.is_rust()) {
         let mut parts = file.path.components().map(|part| part.as_os_str().to_string_lossy());
         match (parts.next().as_deref(), parts.next(), parts.next().as_deref()) {
             (Some("crates"), Some(name), Some("src")) => {
-                folders.insert(name.to_string(), Path::new("crates").join(name.as_ref()).join("src"));
+                folders.insert(Path::new("crates").join(name.as_ref()).join("src"));
             }
             (Some("xtask"), Some(source), _) if source == "src" => {
-                folders.insert("xtask".to_owned(), PathBuf::from("xtask/src"));
+                folders.insert(PathBuf::from("xtask/src"));
             }
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! The paths that a Rust file writes, by its text alone.
 
+use std::collections::BTreeSet;
+
 use super::source::code;
 
 /// What was found in a file.
@@ -8,6 +10,8 @@ pub(crate) struct Scanned {
     pub(crate) paths: Vec<Written>,
     /// Names of items that the file defines.
     items: Vec<String>,
+    /// The words of the file outside `use` declarations.
+    words: BTreeSet<String>,
 }
 
 /// A path as it is written: in a `use` declaration, one for each name that it brings, or inline.
@@ -27,6 +31,12 @@ impl Scanned {
     pub(crate) fn defines(&self, name: &str) -> bool {
         self.items.iter().any(|item| item == name)
     }
+
+    /// The paths that the file needs itself: all except re-exports of names that it does not use.
+    pub(crate) fn imports(&self) -> impl Iterator<Item = &Written> {
+        let is_used = |path: &Written| path.name.as_ref().is_some_and(|name| self.words.contains(name));
+        self.paths.iter().filter(move |path| !path.is_reexport || is_used(path))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +49,14 @@ struct Token<'a> {
 pub(crate) fn scan(source: &str) -> Scanned {
     let code = code(source);
     let tokens = tokens(&code);
-    let mut scanned = Scanned { paths: Vec::new(), items: Vec::new() };
+    let mut scanned = Scanned { paths: Vec::new(), items: Vec::new(), words: BTreeSet::new() };
     let mut modules: Vec<(String, usize)> = Vec::new();
     let (mut at, mut depth) = (0, 0);
     let text = |index: usize| tokens.get(index).map_or("", |token: &Token<'_>| token.text);
     while let Some(token) = tokens.get(at) {
+        if is_word(token.text) && !(at > 0 && tokens[at - 1].text == "mod") {
+            scanned.words.insert(token.text.to_owned());
+        }
         match token.text {
             "{" => depth += 1,
             "}" => {

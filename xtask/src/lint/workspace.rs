@@ -76,10 +76,6 @@ pub(crate) struct Layers {
     pub(crate) everywhere: Vec<String>,
     /// The crates that may name a dependency, for those that not every crate may.
     pub(crate) only: BTreeMap<String, Vec<String>>,
-    /// Crates of `of` that need not exist yet.
-    pub(crate) planned: Vec<String>,
-    /// Crates that may have larger cycles of modules, with the reason.
-    pub(crate) cycles: BTreeMap<String, String>,
 }
 
 impl Layers {
@@ -99,16 +95,11 @@ impl Layers {
                 }
             }
         }
-        let transition = table.get("transition");
         Ok(Self {
             of,
             tests: strings(table.get("tests")),
             everywhere: strings(table.get("everywhere")),
             only: entries(&table, "only").map(|(name, crates)| (name.clone(), strings(Some(crates)))).collect(),
-            planned: strings(transition.and_then(|transition| transition.get("planned"))),
-            cycles: entries(&table, "cycles")
-                .map(|(name, reason)| (name.clone(), reason.as_str().unwrap_or_default().to_owned()))
-                .collect(),
         })
     }
 }

@@ -9,8 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::schema;
 use crate::settle_time::SettleTime;
+use crate::value_schema;
 
 /// Versioned rows and their source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +20,7 @@ pub struct Dataset {
     pub source: Source,
     /// How new rows enter: `append` (a row whose key exists is quarantined), `merge` (it replaces the old row), `replace` (all old rows are deleted).
     #[serde(default = "append")]
-    #[schemars(schema_with = "schema::mode")]
+    #[schemars(schema_with = "value_schema::mode")]
     pub mode: Mode,
     /// Columns that identify a row.
     #[serde(default)]
@@ -38,14 +38,14 @@ pub struct Source {
     pub files: String,
     /// The expected interval between new files, such as `1 month`; the source is late after 1.1 times it.
     #[serde(default)]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "value_schema::duration")]
     pub every: Option<Duration>,
     /// Whether each new file is a load, or all new files together.
     #[serde(default)]
     pub batch: Batch,
     /// The format of the files; inferred from their extension by default.
     #[serde(default)]
-    #[schemars(schema_with = "schema::format")]
+    #[schemars(schema_with = "value_schema::format")]
     pub format: Option<Format>,
     /// Whether CSV files start with a header line.
     #[serde(default = "yes")]
@@ -63,7 +63,7 @@ pub struct Source {
     /// How long a local file must be unchanged before it is loaded, so that no file is loaded while it is being written;
     /// default `2 s`. With `0 s` a file is loaded at once: for writers that move complete files into the folder.
     #[serde(default)]
-    #[schemars(schema_with = "schema::settle")]
+    #[schemars(schema_with = "value_schema::settle")]
     pub settle: Option<SettleTime>,
 }
 
@@ -120,7 +120,7 @@ pub struct CheckTable {
     pub at_least: Option<f64>,
     /// `error` holds a load that fails the check, `warn` only reports.
     #[serde(default)]
-    #[schemars(schema_with = "schema::severity")]
+    #[schemars(schema_with = "value_schema::severity")]
     pub severity: Option<Severity>,
 }
 

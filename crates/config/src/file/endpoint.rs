@@ -5,8 +5,8 @@ use perennial_core::port::prediction::Durability;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::schema;
 use crate::size::Size;
+use crate::value_schema;
 
 /// An address where the champion answers requests. Removing it from the file stops the endpoint at the next submission.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -16,11 +16,11 @@ pub struct EndpointTable {
     pub canary: Option<CanaryTable>,
     /// `logged`: a logged prediction survives the end of the process; `recorded`: also power loss.
     #[serde(default = "logged")]
-    #[schemars(schema_with = "schema::durability")]
+    #[schemars(schema_with = "value_schema::durability")]
     pub log: Durability,
     /// The largest request body, before and after decompression; default 16 MB, at most 32 MiB.
     #[serde(default = "sixteen_megabytes")]
-    #[schemars(schema_with = "schema::size")]
+    #[schemars(schema_with = "value_schema::size")]
     pub max_body: Size,
 }
 
@@ -33,7 +33,7 @@ pub struct CanaryTable {
     pub share: f64,
     /// The shortest duration of the canary.
     #[serde(rename = "for")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "value_schema::duration")]
     pub duration: Duration,
     /// The number of requests the canary must have answered; default 1.
     #[serde(default = "one")]

@@ -25,7 +25,7 @@ pub use one_or_many::OneOrMany;
 pub use step::{Isolation, LimitsTable, Network, OutputKind, OutputTable, StepTable};
 pub use trigger::{Start, TriggerTable};
 
-use crate::schema;
+use crate::value_schema;
 
 /// A Perennial project: the prediction task, its data, and how models are trained, tested, released, served and monitored.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -72,7 +72,7 @@ pub struct ProjectFile {
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// The project's name; its models are registered under it.
-    #[schemars(schema_with = "schema::name")]
+    #[schemars(schema_with = "value_schema::name")]
     pub name: ProjectName,
     /// The goal in one sentence, shown on every page and report.
     #[serde(default)]
@@ -90,10 +90,10 @@ pub struct Identity {
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// The kind of prediction.
-    #[schemars(schema_with = "schema::task_kind")]
+    #[schemars(schema_with = "value_schema::task_kind")]
     pub kind: TaskKind,
     /// The dataset with one row per example.
-    #[schemars(schema_with = "schema::name")]
+    #[schemars(schema_with = "value_schema::name")]
     pub data: DatasetName,
     /// The column of the outcome; null means that it is not known yet.
     pub target: String,
@@ -102,11 +102,11 @@ pub struct Task {
     /// The column with the time of the example.
     pub time: String,
     /// Length of the test window: the newest labelled calendar window; training uses only earlier rows.
-    #[schemars(schema_with = "schema::window_length")]
+    #[schemars(schema_with = "value_schema::window_length")]
     pub test: WindowLength,
     /// How late outcomes may arrive, such as `45 days`; later ones are not waited for. Without it there is no limit.
     #[serde(default)]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "value_schema::duration")]
     pub label_delay: Option<Duration>,
     /// The metric of the goal.
     pub metric: String,
@@ -123,15 +123,15 @@ pub struct Task {
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// The step whose model is the candidate.
-    #[schemars(schema_with = "schema::name")]
+    #[schemars(schema_with = "value_schema::name")]
     pub model: StepName,
     /// Roles that must approve a release; empty means automatic.
     #[serde(default)]
-    #[schemars(schema_with = "schema::roles")]
+    #[schemars(schema_with = "value_schema::roles")]
     pub approve: Vec<Role>,
     /// How long evidence stays valid, on the project clock; default 7 days.
     #[serde(default = "seven_days")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "value_schema::duration")]
     pub evidence_ttl: Duration,
 }
 

@@ -7,17 +7,17 @@ use perennial_core::name::EndpointName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::schema;
+use crate::value_schema;
 
 /// What is monitored at an endpoint.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MonitorTable {
     /// The endpoint.
-    #[schemars(schema_with = "schema::name")]
+    #[schemars(schema_with = "value_schema::name")]
     pub endpoint: EndpointName,
     /// Length of the calendar windows that are evaluated.
-    #[schemars(schema_with = "schema::window_length")]
+    #[schemars(schema_with = "value_schema::window_length")]
     pub window: WindowLength,
     /// Alerts by name: conditions in CEL over the window's facts.
     #[serde(default)]

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::OneOrMany;
-use crate::schema;
 use crate::size::Size;
+use crate::value_schema;
 
 /// One step, of exactly one kind: `sql`, `train`, `run` or `evaluate`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -112,11 +112,11 @@ pub enum OutputKind {
 pub struct LimitsTable {
     /// Wall time, such as `30 minutes`.
     #[serde(default)]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "value_schema::duration")]
     pub time: Option<Duration>,
     /// Resident memory of the process tree, such as `2 GB`.
     #[serde(default)]
-    #[schemars(schema_with = "schema::size")]
+    #[schemars(schema_with = "value_schema::size")]
     pub memory: Option<Size>,
     /// Processors, such as 1.5.
     #[schemars(range(min = 0.0))]

@@ -13,9 +13,10 @@ use perennial_core::csv_quotes::QuoteFault;
 use super::columns::ColumnBuilder;
 use super::infer::InferredType;
 use super::zone::LocalTimes;
-use super::{BATCH_ROWS, BatchSink, BatchSize, Inferred, LocalFile, Origin, SourceBatch, prefer_known, text};
+use super::{BATCH_ROWS, BatchSink, BatchSize, Inferred, LocalFile, SourceBatch, prefer_known, text};
 use crate::convert::assemble;
 use crate::error::{Error, Result, one_line};
+use crate::origin::Origin;
 use crate::types::validate_names;
 use quotes::CheckedQuotes;
 

@@ -17,9 +17,10 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, SchemaRef};
 
 use super::zone::LocalTimes;
-use super::{BATCH_ROWS, BatchSink, BatchSize, Inferred, LocalFile, Origin, SourceBatch, prefer_known, text};
+use super::{BATCH_ROWS, BatchSink, BatchSize, Inferred, LocalFile, SourceBatch, prefer_known, text};
 use crate::convert::assemble;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::types::{COLUMNS_MAX, validate_names};
 use column::{JsonColumn, Room};
 use lines::Lines;

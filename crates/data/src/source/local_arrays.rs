@@ -7,10 +7,10 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit, TimestampMicrosecondType};
 use perennial_core::time_text::Time;
 
-use super::Origin;
 use super::zone::{ColumnZone, LocalTimes};
 use crate::convert;
 use crate::error::{Error, Result, one_line};
+use crate::origin::Origin;
 
 /// The batch with the times that have no zone as instants, also those in lists and structs.
 pub(crate) fn with_instants(batch: RecordBatch, times: &LocalTimes, origin: &Origin) -> Result<RecordBatch> {

@@ -7,9 +7,10 @@ use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use perennial_core::frame::TextColumn;
 use perennial_core::port::data::{ValueColumn, Values};
 
-use super::{BATCH_ROWS, BatchSink, Origin, SourceBatch};
+use super::{BATCH_ROWS, BatchSink, SourceBatch};
 use crate::convert::assemble;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::types::{arrow_of, validate_names};
 
 /// The approximate size of the text in a batch, in bytes: a repeated value is stored once here, but once per row in a

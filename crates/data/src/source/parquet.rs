@@ -16,8 +16,9 @@ use datafusion::parquet::arrow::arrow_reader::{
 
 use super::local_arrays::with_instants;
 use super::zone::LocalTimes;
-use super::{BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, BatchSink, LocalFile, NUMBER_AS_TEXT, Origin, SourceBatch};
+use super::{BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, BatchSink, LocalFile, NUMBER_AS_TEXT, SourceBatch};
 use crate::error::{Error, Result, one_line};
+use crate::origin::Origin;
 use crate::types::{canonical_schema, with_warning};
 use limits::{Excess, check_footer, check_pages};
 

@@ -9,8 +9,8 @@ use futures::TryStreamExt;
 use super::{as_sql, sql_error};
 use crate::convert::fit;
 use crate::error::Result;
+use crate::origin::Origin;
 use crate::parquet::FileSink;
-use crate::source::Origin;
 use crate::types::canonical_result;
 
 /// Writes all rows of `frame`, in order, to a new file at `path`; returns their number.

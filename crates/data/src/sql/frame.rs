@@ -13,7 +13,7 @@ use super::{as_sql, sql_error};
 use crate::convert::fit;
 use crate::digest::Cells;
 use crate::error::{Error, Result};
-use crate::source::Origin;
+use crate::origin::Origin;
 use crate::types::canonical_result;
 
 /// Reads all rows of `frame`, in order; an error when they need more than `bytes_max` bytes. Integers in the columns

@@ -32,7 +32,7 @@ use perennial_core::schema::Schema;
 
 use crate::convert::fit;
 use crate::error::{Error, Result, one_line};
-use crate::source::Origin;
+use crate::origin::Origin;
 use crate::table::Tables;
 use crate::types::{LOAD, canonical_result, logical_of_result};
 

@@ -20,10 +20,10 @@ use tokio::sync::mpsc;
 use super::check_rows::in_check;
 use crate::convert::fit;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::runtime::Task;
-use crate::source::Origin;
 use crate::sql::{Sql, cell_json, sql_error};
-use crate::table::canonical_columns;
+use crate::types::canonical_columns;
 
 /// Batches queued for the query.
 const QUEUE: usize = 4;

@@ -21,11 +21,12 @@ use crate::convert::text;
 use crate::digest::RowDigester;
 use crate::error::{Error, Result};
 use crate::keys::{Key, KeyColumns, KeySet};
+use crate::origin::Origin;
 use crate::profile::Profile;
-use crate::source::{Origin, SourceBatch, arrow_schema};
+use crate::source::{SourceBatch, arrow_schema};
 use crate::sql::{Sql, sql_error};
 use crate::table;
-use crate::types::class_of;
+use crate::types::{canonical_columns, class_of};
 
 /// Checks batches of one schema.
 pub(super) struct RowChecker {
@@ -252,7 +253,7 @@ async fn referenced_column(
     let frame = frame.map_err(|_| {
         Error::sql(format!("check `{name}` names column `{}.{target}`, which does not exist", other.name))
     })?;
-    let schema = table::canonical_columns(frame.schema().as_arrow());
+    let schema = canonical_columns(frame.schema().as_arrow());
     let (own, theirs) = (class_of(column.data_type()), class_of(schema.field(0).data_type()));
     if own != theirs {
         let shown = |class: Option<perennial_core::schema::TypeClass>| {

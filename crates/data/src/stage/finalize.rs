@@ -13,12 +13,12 @@ use perennial_core::schema::Schema;
 use super::check_rows::RowChecker;
 use super::dispositions::{EXISTS, NULL_KEY, PASSES, REPEATED, RowDispositions};
 use super::key_lookup::{self, Removed};
-use super::staging_area::{StagedFile, StagingArea};
 use super::{SAMPLES_MAX, Scanned, Stager};
 use crate::convert::assemble;
 use crate::error::{Error, Result};
 use crate::keys::KeyColumns;
 use crate::parquet::FileSink;
+use crate::staging_area::{StagedFile, StagingArea};
 use crate::table::{Deletes, OpenTable, key_range};
 use crate::types::{ADMITTED, REASON, with_column};
 

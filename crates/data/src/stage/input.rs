@@ -11,12 +11,14 @@ use futures::{StreamExt, TryStreamExt};
 use perennial_core::port::data::{FilesSource, Format, LocalTime, Mode, StageInput, StageRequest};
 use tokio::sync::mpsc;
 
-use super::{Stager, StagingArea};
+use super::Stager;
 use crate::convert::fit;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::runtime::Task;
-use crate::source::{BatchSink, Files, JsonLines, LocalFile, LocalTimes, Memory, Origin, SourceBatch};
+use crate::source::{BatchSink, Files, JsonLines, LocalFile, LocalTimes, Memory, SourceBatch};
 use crate::sql::{as_sql, sql_error, validate_deterministic};
+use crate::staging_area::StagingArea;
 use crate::types::{LOAD, canonical_schema};
 
 /// Batches read ahead.

@@ -9,8 +9,8 @@ use crate::digest::RowDigester;
 use crate::error::{Error, Result};
 use crate::keys::{KeyColumns, KeySet};
 use crate::sql::Sql;
-use crate::table::{Deletes, OpenTable, canonical_columns, load_mask, next, stream};
-use crate::types::LOAD;
+use crate::table::{Deletes, OpenTable, load_mask, next, stream};
+use crate::types::{LOAD, canonical_columns};
 
 /// A number of rows and the sum of their hashes.
 #[derive(Debug, Clone, Default)]

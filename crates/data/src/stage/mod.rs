@@ -13,7 +13,6 @@ mod input;
 mod key_lookup;
 mod origins;
 mod reconcile;
-mod staging_area;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +32,7 @@ use crate::profile::Profile;
 use crate::runtime::Task;
 use crate::source::Sources;
 use crate::sql::Sql;
+use crate::staging_area::{StagedLoad, StagingArea};
 use crate::types::{logical, warnings, with_column};
 use check_rows::{CheckedBatch, RowChecker};
 use dispositions::RowDispositions;
@@ -40,7 +40,6 @@ use origins::RowOrigins;
 
 pub(crate) use check_rows::validate_checks;
 pub(crate) use input::{parquet_files, parquet_source};
-pub(crate) use staging_area::{Expected, StagedLoad, StagingArea};
 
 /// The most samples of failing rows reported for a check.
 const SAMPLES_MAX: usize = 5;

@@ -1,6 +1,6 @@
 //! The positions of rows in their sources, for samples that are chosen after the last row.
 
-use crate::source::Origin;
+use crate::origin::Origin;
 
 /// The origins of batches, by the ordinal of their first row.
 #[derive(Default)]

@@ -23,7 +23,7 @@ use serde_json::Value as Json;
 
 use super::{APPLICATION, Deletes, LOAD_ENTRY, OpenTable, Tables, stats};
 use crate::error::{Error, Result};
-use crate::stage::{StagedLoad, StagingArea};
+use crate::staging_area::{StagedLoad, StagingArea};
 use crate::store::sync_folder;
 use crate::types::{LOAD, canonical_schema};
 

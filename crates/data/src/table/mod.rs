@@ -23,7 +23,7 @@ use crate::store::{Root, Store};
 use scan::Files;
 
 pub(crate) use deletes::{Deletes, key_range, load_mask};
-pub(crate) use rewrite::{canonical_columns, next, stream};
+pub(crate) use rewrite::{next, stream};
 
 /// The application id of our transaction numbers in Delta logs.
 pub(crate) const APPLICATION: &str = "perennial";

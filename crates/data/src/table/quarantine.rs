@@ -23,7 +23,7 @@ use crate::convert::assemble;
 use crate::error::{Error, Result};
 use crate::parquet::FileSink;
 use crate::sql::{Sql, cell_json};
-use crate::stage::StagingArea;
+use crate::staging_area::StagingArea;
 use crate::types::{ADMITTED, LOAD, REASON};
 
 /// The name of a table's quarantine table.

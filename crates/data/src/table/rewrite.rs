@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, RecordBatchReader};
 use arrow::compute::{filter_record_batch, not};
-use arrow::datatypes::{DataType, Schema as ArrowSchema, SchemaRef};
+use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
 use datafusion::prelude::{DataFrame, col, ident};
 use deltalake::kernel::Remove;
 use futures::TryStreamExt;
@@ -15,11 +15,11 @@ use super::scan::{FILE, Files};
 use super::{Deletes, OpenTable};
 use crate::convert::fit;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::parquet::FileSink;
-use crate::source::Origin;
 use crate::sql::Sql;
-use crate::stage::{StagedLoad, StagingArea};
-use crate::types::ADMITTED;
+use crate::staging_area::{StagedLoad, StagingArea};
+use crate::types::{ADMITTED, canonical_columns};
 
 /// The result of rewriting the files with deleted rows.
 pub(super) struct Rewritten {
@@ -111,15 +111,6 @@ async fn files_with(sql: &Sql, opened: &OpenTable, deletes: &Deletes) -> Result<
         }
     }
     Ok(files.into_iter().collect())
-}
-
-/// A scan's columns in canonical types, `_load` included.
-pub(crate) fn canonical_columns(schema: &ArrowSchema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
-        let kind = crate::types::canonical(field.data_type()).unwrap_or(DataType::Utf8);
-        arrow::datatypes::Field::new(field.name(), kind, true)
-    });
-    Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
 }
 
 pub(crate) type Batches = datafusion::execution::SendableRecordBatchStream;

@@ -23,9 +23,9 @@ use object_store::ObjectMeta;
 use object_store::path::Path as StorePath;
 
 use super::OpenTable;
-use super::rewrite::canonical_columns;
 use crate::error::{Error, Result};
 use crate::store::Root;
+use crate::types::canonical_columns;
 
 /// The column with the name of a row's file, where requested.
 pub(crate) const FILE: &str = "__perennial_file";

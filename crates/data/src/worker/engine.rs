@@ -25,7 +25,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::runtime::Task;
 use crate::source::LocalFile;
-use crate::stage::{Expected, StagingArea, parquet_files, parquet_source};
+use crate::stage::{parquet_files, parquet_source};
+use crate::staging_area::{Expected, StagingArea};
 
 /// Threads of one worker at most.
 const THREADS_MAX: usize = 4;

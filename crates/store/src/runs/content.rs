@@ -1,7 +1,6 @@
 //! The content of runs as a sum: every element that is logged is hashed and added, every one that is removed or replaced
 //! is subtracted, in the same transaction. So the digest of a run is computed without reading its elements.
 
-use perennial_core::Result as CoreResult;
 use perennial_core::digest::{RunElement, RunSum};
 use perennial_core::entity::Run;
 use perennial_core::id::RunId;
@@ -9,18 +8,13 @@ use perennial_core::id::RunId;
 use super::get;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
-use crate::open::Store;
 use crate::row::{Record, Row};
-use crate::{metrics, run_artifacts};
-
-/// Points of a metric that are read at once while a sum is computed.
-const POINTS_READ: u32 = 10_000;
 
 /// The content of a run, locked by a transaction.
 pub(crate) struct Content {
     run_number: i64,
     /// The sum of the hashes of its elements. Of a run of an earlier version only those that were added since, minus
-    /// those that were removed, until [`complete_sum`] adds the others.
+    /// those that were removed, until [`Content::complete`] adds the others.
     sum: RunSum,
     is_complete: bool,
     is_changed: bool,
@@ -58,6 +52,29 @@ impl Content {
         tx.required(sql_split!("run_contents/lock"), bind![run_id], "run", run_id).await
     }
 
+    /// Reads the content of a run without a lock; `None` for a run of an earlier version that was not written to since.
+    pub(crate) async fn find(conn: &mut Conn, run_id: RunId) -> Result<Option<Self>> {
+        conn.optional(sql!("run_contents/find"), bind![run_id]).await
+    }
+
+    /// The sum of the hashes of the elements; `None` while it lacks those of an earlier version.
+    pub(crate) fn sum(&self) -> Option<&RunSum> {
+        self.is_complete.then_some(&self.sum)
+    }
+
+    /// Subtracts the elements that were added since the upgrade from `sum`, so that those of the earlier version remain.
+    pub(crate) fn remove_from(&self, sum: &mut RunSum) {
+        sum.remove(&self.sum);
+    }
+
+    /// Adds the sum of the elements of the earlier version, unless they were added before.
+    pub(crate) fn complete(&mut self, earlier: &RunSum) {
+        if !self.is_complete {
+            self.sum.merge(earlier);
+            (self.is_complete, self.is_changed) = (true, true);
+        }
+    }
+
     /// Adds an element that was inserted.
     pub(crate) fn add(&mut self, element: RunElement<'_>) {
         self.sum.add(&element.hash());
@@ -82,63 +99,4 @@ impl Content {
 async fn insert(tx: &mut Tx, run: &Run, is_complete: bool) -> Result<()> {
     tx.execute(sql!("run_contents/insert"), bind![run.number, RunSum::zero(), is_complete]).await?;
     Ok(())
-}
-
-/// The sum of the hashes of a run's elements; `None` while it is incomplete: the run is of an earlier version and
-/// [`complete_sum`] was not called for it.
-pub async fn find_sum(conn: &mut Conn, run_id: RunId) -> Result<Option<RunSum>> {
-    let content: Option<Content> = conn.optional(sql!("run_contents/find"), bind![run_id]).await?;
-    Ok(content.filter(|content| content.is_complete).map(|content| content.sum))
-}
-
-/// Computes the sum of the hashes of a run's elements from the elements, a page at a time. Reads all of them.
-pub async fn compute_sum(conn: &mut Conn, run: &Run) -> Result<RunSum> {
-    let data = super::data(conn, std::slice::from_ref(run)).await?.pop().unwrap_or_default();
-    let mut sum = RunSum::zero();
-    let mut add = |element: RunElement<'_>| sum.add(&element.hash());
-    data.params.iter().for_each(|param| add(RunElement::Param(param)));
-    data.tags.iter().for_each(|tag| add(RunElement::Tag(tag)));
-    data.inputs.iter().for_each(|input| add(RunElement::Input(input)));
-    for artifact in run_artifacts::list(conn, run.run_id, "").await? {
-        add(RunElement::Artifact(&artifact));
-    }
-    for latest in &data.metrics {
-        let mut after = None;
-        loop {
-            let page = metrics::history(conn, run.run_id, &latest.key, after.as_deref(), POINTS_READ).await?;
-            page.items.iter().for_each(|point| add(RunElement::from(point)));
-            let Some(next) = page.next else { break };
-            after = Some(next);
-        }
-    }
-    Ok(sum)
-}
-
-/// Completes the sum of a run of an earlier version; does nothing for other runs. Its elements are read from a snapshot
-/// outside the writer, so other writes do not wait, and those to this run meanwhile are in the sum too.
-pub async fn complete_sum(store: &Store, run_id: RunId) -> CoreResult<()> {
-    if find_sum(&mut *store.read().await?, run_id).await?.is_some() {
-        return Ok(());
-    }
-    let mut snapshot = store.snapshot().await?;
-    let run = get(&mut snapshot, run_id).await?;
-    let mut earlier = compute_sum(&mut snapshot, &run).await?;
-    let content: Option<Content> = snapshot.optional(sql!("run_contents/find"), bind![run_id]).await?;
-    if let Some(content) = content {
-        earlier.remove(&content.sum);
-    }
-    drop(snapshot);
-    store
-        .write(move |tx| {
-            Box::pin(async move {
-                let mut content = Content::lock(tx, run_id).await?;
-                if !content.is_complete {
-                    content.sum.merge(&earlier);
-                    (content.is_complete, content.is_changed) = (true, true);
-                    content.store(tx).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
 }

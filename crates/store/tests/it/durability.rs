@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use perennial_core::id::RunId;
 use perennial_core::ledger::Chain;
-use perennial_store::{Options, Store, ledger, metrics, runs};
+use perennial_store::{Options, Store, ledger, metrics, run_contents, runs};
 
 use crate::db::Db;
 
@@ -45,8 +45,12 @@ async fn written(store: &Store) -> BTreeSet<String> {
         assert_eq!(latest[0].step, history.iter().map(|point| point.step).max().unwrap());
         points.extend(history.into_iter().map(|point| format!("{run}/{}", point.step)));
         let stored = runs::get(&mut reader, run).await.unwrap();
-        let computed = runs::compute_sum(&mut reader, &stored).await.unwrap();
-        assert_eq!(runs::find_sum(&mut reader, run).await.unwrap(), Some(computed), "the sum of the content of {run}");
+        let computed = run_contents::compute_sum(&mut reader, &stored).await.unwrap();
+        assert_eq!(
+            run_contents::find_sum(&mut reader, run).await.unwrap(),
+            Some(computed),
+            "the sum of the content of {run}"
+        );
     }
     assert_eq!(points, entries, "a point without its entry, or the other way round");
     entries

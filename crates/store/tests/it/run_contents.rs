@@ -4,7 +4,7 @@ use perennial_core::digest::run_digest;
 use perennial_core::entity::{MetricPoint, Run, RunArtifact, RunBatch, RunInput, RunUpdate};
 use perennial_core::id::RunId;
 use perennial_core::state::{Lifecycle, RunStatus};
-use perennial_store::{experiments, run_artifacts, runs};
+use perennial_store::{experiments, run_artifacts, run_contents, runs};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -111,8 +111,8 @@ fn artifact(path: &str, digest: &str) -> RunArtifact {
 async fn digests(db: &Db, id: RunId) -> (Option<String>, String) {
     let mut reader = db.store.read().await.unwrap();
     let run = runs::get(&mut reader, id).await.unwrap();
-    let stored = runs::find_sum(&mut reader, id).await.unwrap();
-    let computed = runs::compute_sum(&mut reader, &run).await.unwrap();
+    let stored = run_contents::find_sum(&mut reader, id).await.unwrap();
+    let computed = run_contents::compute_sum(&mut reader, &run).await.unwrap();
     (stored.map(|sum| run_digest(&run, &sum)), run_digest(&run, &computed))
 }
 
@@ -160,7 +160,7 @@ async fn end(db: &Db, id: RunId) -> Run {
     write_tx!(db.store, tx => {
         let run = runs::update(tx, id, &update).await?;
         runs::seal(tx, id, NOW).await?;
-        assert!(runs::find_sum(tx, id).await?.is_some());
+        assert!(run_contents::find_sum(tx, id).await?.is_some());
         Ok(run)
     })
     .unwrap()
@@ -179,7 +179,7 @@ async fn ending_a_run_reads_no_point(db: &Db) {
     .await;
     let ended = end(db, id).await;
     let mut reader = db.store.read().await.unwrap();
-    let sum = runs::find_sum(&mut reader, id).await.unwrap().unwrap();
+    let sum = run_contents::find_sum(&mut reader, id).await.unwrap().unwrap();
     assert_ne!(Some(run_digest(&ended, &sum)), stored, "the status is part of the digest");
 }
 
@@ -188,11 +188,11 @@ async fn a_run_of_an_earlier_version_is_summed_once(db: &Db) {
     let (before, after) = (many(50..150), many(140..200));
     log(db, id, RunBatch { metrics: before, tags: vec![tag("t", "1")], ..RunBatch::default() }).await.unwrap();
     assert_eq!(digests(db, id).await.0, None, "its sum is incomplete");
-    runs::complete_sum(&db.store, id).await.unwrap();
+    run_contents::complete_sum(&db.store, id).await.unwrap();
     assert_followed(db, id, "summed").await;
     log(db, id, RunBatch { metrics: after, tags: vec![tag("t", "2")], ..RunBatch::default() }).await.unwrap();
     assert_followed(db, id, "written to afterwards").await;
-    runs::complete_sum(&db.store, id).await.unwrap();
+    run_contents::complete_sum(&db.store, id).await.unwrap();
     assert_followed(db, id, "summed again").await;
 }
 
@@ -212,7 +212,7 @@ async fn a_sum_that_is_completed_between_writes_covers_them(db: &Db) {
             log(db, id, RunBatch { metrics: many(step..step + 3), ..RunBatch::default() }).await.unwrap();
         }
     };
-    let complete = || runs::complete_sum(&db.store, id);
+    let complete = || run_contents::complete_sum(&db.store, id);
     // Three writers with common points, and two computations at the same time.
     let (first, second, ..) = futures::join!(complete(), complete(), writer(80), writer(100), writer(110));
     first.unwrap();
@@ -247,7 +247,7 @@ async fn the_sum_does_not_depend_on_the_order_or_the_batches(db: &Db) {
             log(db, id, RunBatch { metrics: batch.to_vec(), ..RunBatch::default() }).await.unwrap();
         }
         assert_followed(db, id, &format!("batches of {size}")).await;
-        sums.push(runs::find_sum(&mut db.store.read().await.unwrap(), id).await.unwrap().unwrap());
+        sums.push(run_contents::find_sum(&mut db.store.read().await.unwrap(), id).await.unwrap().unwrap());
     }
     assert!(sums.windows(2).all(|pair| pair[0] == pair[1]));
 }

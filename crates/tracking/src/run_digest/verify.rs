@@ -7,7 +7,7 @@ use perennial_core::digest::run_digest;
 use perennial_core::id::{ProjectId, RunId};
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
-use perennial_store::{Conn, ledger, runs};
+use perennial_store::{Conn, ledger, run_contents, runs};
 use serde_json::Value;
 
 use super::{SPECIFICATION, version_1};
@@ -90,7 +90,7 @@ pub async fn verify(caller: &Caller, id: RunId) -> Result<RunVerification> {
         return Ok(RunVerification::Unsealed);
     };
     let computed = if recorded.specification == SPECIFICATION {
-        run_digest(&run, &runs::compute_sum(&mut snapshot, &run).await?)
+        run_digest(&run, &run_contents::compute_sum(&mut snapshot, &run).await?)
     } else {
         version_1::digest(&mut snapshot, &run).await?
     };
