@@ -40,7 +40,7 @@ impl Proxy {
                         // It ends when either side closes.
                         _ = copy_bidirectional(&mut client, &mut server) => {}
                         () = async { drop(forwarding.wait_for(|is_forwarding| !is_forwarding).await) } => {
-                            std::future::pending().await
+                            std::future::pending::<()>().await;
                         }
                     }
                 });
