@@ -6,7 +6,6 @@
 
 mod assets;
 mod badge;
-mod escaping;
 mod format;
 mod graph;
 mod layout;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::{HeaderValue, Method, StatusCode};
-use perennial_core::{Error, Result};
+use perennial_core::{Error, Result, control_characters};
 use perennial_http::Slices;
 use perennial_http::{Access, Credentials, HttpError, Perimeter, RequestMeta, Routes, Surface};
 
@@ -83,8 +83,9 @@ pub(crate) fn page(template: &impl Template) -> Result<Response> {
     page_with(StatusCode::OK, template)
 }
 
-/// The response that shows a page, with a status.
+/// The response that shows a page, with a status. Control characters are shown as `\u202e`: those of bidirectional text
+/// would show a log or a name in another order than it has.
 pub(crate) fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
     let text = template.render().map_err(|cause| Error::internal("a page could not be rendered", cause))?;
-    Ok((status, Html(text)).into_response())
+    Ok((status, Html(control_characters::escape(&text).into_owned())).into_response())
 }

@@ -1,5 +1,7 @@
 //! Whether a page is well-formed, and carries what every page must.
 
+use perennial_core::control_characters;
+
 /// Elements without an end.
 const VOID: [&str; 5] = ["meta", "link", "input", "img", "br"];
 
@@ -39,6 +41,8 @@ pub(crate) fn check(page: &str, html: &str) {
         }
     }
     assert!(open.is_empty(), "{page}: {open:?} stay open");
+    assert!(!html.contains("&#60;span class=&#34;"), "{page}: markup of the page itself is escaped");
+    assert!(!html.contains(control_characters::is_control), "{page}: a control character");
     assert_eq!(headings, 1, "{page}: {headings} h1");
     labels(page, html);
     forms(page, html);

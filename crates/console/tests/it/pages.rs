@@ -153,9 +153,10 @@ async fn many_are_cut_into_pages() {
 }
 
 #[tokio::test]
-async fn markup_in_names_and_messages_stays_text() {
+async fn markup_and_control_characters_in_names_and_messages_stay_text() {
     for page in all_pages(Words::hostile()).await {
         assert!(!page.contains("<script") && !page.contains("<img src=x"), "{page}");
+        assert!(page.contains("\\u202e"), "{page}");
     }
 }
 

@@ -51,10 +51,10 @@ impl Words {
         Self { count: 60, ..Self::one() }
     }
 
-    /// The longest names there may be, and words that are markup.
+    /// The longest names there may be, and words that are markup and turn the order of text.
     pub(crate) fn hostile() -> Self {
         let text = format!(
-            "<script>alert('XXX')</script>\"'&<img src=x onerror=XXX>{}",
+            "<script>alert('XXX')</script>\"'&<img src=x onerror=XXX>\u{202e}{}",
             "very-long-word-without-any-space".repeat(6)
         );
         Self { count: 2, name: format!("n{}", "a-long_name".repeat(6))[..64].to_owned(), text }
