@@ -156,11 +156,12 @@ pub(super) fn approvals(answer: &Value, json: bool) -> Result<ExitCode> {
     for release in &mut waiting {
         let roles = items(&release["missing"]).iter().map(cell).collect::<Vec<_>>().join(", ");
         release["missing"] = roles.into();
+        release["digest"] = release["release"].take();
         release["is_for_caller"] = if release["is_for_caller"] == json!(true) { "yes" } else { "no" }.into();
     }
     let columns = [
         ("project", "project"),
-        ("release", "release"),
+        ("release", "digest"),
         ("version", "number"),
         ("needs role", "missing"),
         ("yours", "is_for_caller"),

@@ -160,7 +160,11 @@ impl Progress {
                     self.hints.push(text("hint"));
                 }
             }
-            "cached" if number("steps") > 0 => self.line(&format!("✓ {} steps up to date", number("steps"))),
+            "cached" => match number("steps") {
+                0 => {}
+                1 => self.line("✓ 1 step up to date"),
+                steps => self.line(&format!("✓ {steps} steps up to date")),
+            },
             "decided" | "released" => self.line(&format!("• {}", text("message"))),
             _ => {}
         }
