@@ -5,15 +5,18 @@ use std::error::Error;
 use std::fs;
 use std::hint::black_box;
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use perennial_core::{ErrorCode, Result as CoreResult};
-use perennial_worker::{Handler, Message, Role, Server, Worker, WorkerSpec};
+use perennial_worker::{
+    Handler, Message, Network, Processes, Program, Role, Sandbox, Server, Worker, WorkerSpec,
+};
 
 /// Longer than any test: a test kills the process before.
 const ENDLESS: Duration = Duration::from_mins(10);
@@ -114,6 +117,17 @@ fn act(words: &[&str]) -> Result<String, Box<dyn Error>> {
             names.join(" ")
         }
         ["connect", address] => TcpStream::connect(address).map(|_| "connected".to_owned())?,
+        // Gives the text to a server and answers what it gives back.
+        ["exchange", address, text] => {
+            let mut stream = TcpStream::connect(address)?;
+            stream.write_all(text.as_bytes())?;
+            stream.shutdown(Shutdown::Write)?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            answer
+        }
+        // Runs this program in a further sandbox whose network is a server.
+        ["nested", server, words @ ..] => nested(server, words)?,
         ["datagram", address] => UdpSocket::bind("0.0.0.0:0")?.send_to(b"x", address).map(|_| "sent".to_owned())?,
         ["unix", path] => UnixStream::connect(path).map(|_| "connected".to_owned())?,
         ["listen", path] => UnixListener::bind(path).map(|_| "listening".to_owned())?,
@@ -155,6 +169,25 @@ fn act(words: &[&str]) -> Result<String, Box<dyn Error>> {
         ["call", name] => system_call(name),
         other => Err(format!("unknown: {other:?}"))?,
     })
+}
+
+/// The isolation of a program inside this one's sandbox, and what it prints.
+fn nested(server: &str, words: &[&str]) -> Result<String, Box<dyn Error>> {
+    let this = std::env::current_exe()?;
+    let argv = ["probe", "do"].iter().chain(words).map(|&word| word.to_owned()).collect();
+    let sandbox = Sandbox {
+        readable: vec![this.clone()],
+        network: Network::Server(server.parse()?),
+        processes: Processes::Allowed,
+        ..Sandbox::worker()
+    };
+    let program =
+        Program { file: this.clone(), argv, folder: Path::new("/").into(), environment: BTreeMap::new(), sandbox };
+    let mut running = program.spawn(&this, Stdio::piped(), Stdio::null())?;
+    let mut output = String::new();
+    running.child.stdout.take().ok_or("no output")?.read_to_string(&mut output)?;
+    running.child.wait()?;
+    Ok(format!("{}: {}", running.isolation, output.trim_end()))
 }
 
 #[expect(clippy::panic, reason = "the behaviour under test")]

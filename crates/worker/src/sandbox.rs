@@ -8,7 +8,7 @@ mod system_calls;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,7 +47,8 @@ pub struct Sandbox {
 pub enum Network {
     /// None: it can connect to nothing, not even to this machine.
     None,
-    /// TCP connections to the server.
+    /// TCP connections to the server. Where the kernel permits no network namespace, also to the same port of other
+    /// addresses.
     Server(SocketAddr),
     /// All of it.
     Full,
@@ -118,8 +119,8 @@ impl Sandbox {
 
     /// Puts this process into the sandbox, for good. It must have one thread, and descriptors that it does not need must
     /// be closed.
-    pub(crate) fn enter(&self) -> io::Result<Isolation> {
-        let own = namespaces::enter(self);
+    pub(crate) fn enter(&self) -> io::Result<Entered> {
+        let own = namespaces::enter(self)?;
         limits::set(self)?;
         let user = match self.user {
             Some(user) if own.files => privileges::become_user(user, &self.writable)?,
@@ -131,12 +132,24 @@ impl Sandbox {
             return Err(io::Error::other("the kernel has no Landlock, so its access to files cannot be restricted"));
         }
         let has_port_rules = landlock.is_some_and(|version| version >= files::PORT_RULES);
-        if matches!(self.network, Network::Server(_)) && !has_port_rules {
-            return Err(io::Error::other("the kernel cannot restrict the network to the server: it needs Linux 6.7"));
+        let is_server_alone = own.network || has_port_rules || self.requirement == Requirement::Possible;
+        if matches!(self.network, Network::Server(_)) && !is_server_alone {
+            return Err(io::Error::other(
+                "the kernel cannot restrict the network to the server: it needs namespaces of users or Linux 6.7",
+            ));
         }
         let system_calls = system_calls::restrict(self, own.files)?;
-        Ok(Isolation { landlock, system_calls, network: own.network, files: own.files, user })
+        let isolation = Isolation { landlock, system_calls, network: own.network, files: own.files, user };
+        Ok(Entered { isolation, listener: own.listener })
     }
+}
+
+/// A sandbox that this process has entered.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) isolation: Isolation,
+    /// The listener at the server's address in this process's own network, for a [`Relay`](crate::relay::Relay).
+    pub(crate) listener: Option<TcpListener>,
 }
 
 /// The isolation that is in force.

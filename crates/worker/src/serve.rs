@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -119,7 +119,7 @@ fn enter(roles: &[Role], name: &str, start: &Message) -> Result<(Message, Box<dy
     let role = roles.iter().find(|role| role.name == name);
     let role = role.ok_or_else(|| Error::not_found("role", name))?;
     let start: Start = start.control()?;
-    let isolation = start
+    let entered = start
         .sandbox
         .enter()
         .map_err(|error| Error::new(ErrorCode::NotReady, format!("its sandbox cannot be set up: {error}")))?;
@@ -127,5 +127,7 @@ fn enter(roles: &[Role], name: &str, start: &Message) -> Result<(Message, Box<dy
     die_with_parent();
     hide_memory();
     let handler = (role.start)(start.parameters)?;
-    Ok((Message::new(&isolation)?, handler))
+    let mut ready = Message::new(&entered.isolation)?;
+    ready.descriptors.extend(entered.listener.map(OwnedFd::from));
+    Ok((ready, handler))
 }

@@ -43,6 +43,46 @@ pub(crate) fn unshare(flags: libc::c_int) -> io::Result<()> {
     checked(unsafe { libc::unshare(flags) }).map(drop)
 }
 
+/// Whether `call` succeeds in a copy of this process, which must have one thread. The copy ends at once.
+pub(crate) fn succeeds_in_copy(call: impl FnOnce() -> bool) -> bool {
+    // SAFETY: this process has one thread, so no lock is held by another one in the copy. The copy runs `call` and ends
+    // without running destructors of this process's values.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        ..0 => false,
+        0 => {
+            let status = i32::from(!call());
+            // SAFETY: the call has no memory arguments.
+            unsafe { libc::_exit(status) }
+        }
+        pid => {
+            let mut status = 0;
+            // SAFETY: `status` is writable, and the child is this process's own.
+            while unsafe { libc::waitpid(pid, &raw mut status, 0) } < 0 {
+                if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                    return false;
+                }
+            }
+            status == 0
+        }
+    }
+}
+
+/// A socket for requests about the network of this process.
+pub(crate) fn routing_socket() -> io::Result<File> {
+    // SAFETY: the call has no memory arguments.
+    let socket =
+        checked(unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) })?;
+    // SAFETY: the descriptor is new and has no other owner.
+    Ok(unsafe { File::from_raw_fd(socket) })
+}
+
+/// Shuts a socket down in both directions, also one that listens: a waiting `accept` ends.
+pub(crate) fn shut_down(socket: &impl AsRawFd) {
+    // SAFETY: the call has no memory arguments. It fails when the socket is shut down already.
+    unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
 /// Mounts a file system; `None` is a null argument.
 pub(crate) fn mount(
     source: Option<&CStr>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::DirBuilder;
 use std::io::Read;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
@@ -21,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::frame::{Failure, Frames, Kind, Message};
 use crate::process_tree;
-use crate::sandbox::{Isolation, Sandbox};
+use crate::relay::Relay;
+use crate::sandbox::{Isolation, Network, Sandbox};
 use crate::serve::WORKER_ARGUMENT;
 use crate::spawner;
 
@@ -93,6 +95,8 @@ pub struct Worker {
     frames: Frames,
     output: Output,
     isolation: Isolation,
+    /// Its way to the server, if its network has only the server's address.
+    relay: Option<Relay>,
     is_usable: bool,
     /// Dropped after the process has ended.
     scratch: Option<Scratch>,
@@ -148,6 +152,7 @@ impl Worker {
             process,
             frames,
             isolation: Isolation::default(),
+            relay: None,
             is_usable: true,
             spec: spec.clone(),
             scratch,
@@ -157,11 +162,15 @@ impl Worker {
         let start = Start { sandbox, parameters: spec.parameters.clone() };
         let start = Message::new(&start).map_err(|error| failed(error.to_string()))?;
         let ready = worker.exchange(Kind::Start, &start, spec.start_deadline, &mut refuse_requests);
-        let ready = ready.map_err(|error| match error {
+        let mut ready = ready.map_err(|error| match error {
             Error::Refused(error) => failed(error.to_string()),
             other => other,
         })?;
         worker.isolation = ready.control().map_err(|error| failed(error.to_string()))?;
+        if let (Network::Server(server), Some(listener)) = (spec.sandbox.network, ready.descriptors.pop()) {
+            let relay = Relay::start(TcpListener::from(listener), server);
+            worker.relay = Some(relay.map_err(|error| failed(error.to_string()))?);
+        }
         Ok(worker)
     }
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use perennial_core::port::runner::{Exit, JobEnd, Outcome};
-use perennial_worker::process_tree;
+use perennial_worker::{Running, process_tree};
 use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, set_child_subreaper, setsid, wait,
 };
@@ -61,7 +61,8 @@ fn supervise(spec: &LaunchSpec) -> io::Result<JobEnd> {
     let mut log = Log::open(&spec.log, spec.log_max_bytes).map_err(|error| named(&spec.log, &error))?;
     let (output, input) = io::pipe()?;
     let started = Instant::now();
-    let (main, isolation) = start(spec, &input)?;
+    let Running { child, isolation, relay: _relay } = start(spec, &input)?;
+    let main = Pid::from_child(&child);
     drop(input);
     // Fails when the server died, which `watch_stdin` reports.
     let _ = report(&LaunchReport::Started);
@@ -74,7 +75,9 @@ fn supervise(spec: &LaunchSpec) -> io::Result<JobEnd> {
     // Every process that writes has ended, so the output ends.
     let _ = follow.join();
     Ok(match end {
-        End::Exit(exit) => JobEnd::Exited(Outcome { exit, wall_ms, peak_memory_bytes, isolation }),
+        End::Exit(exit) => {
+            JobEnd::Exited(Outcome { exit, wall_ms, peak_memory_bytes, isolation: isolation.to_string() })
+        }
         End::ServerDied => JobEnd::EndedWithServer,
     })
 }
@@ -83,11 +86,10 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
 
-/// Starts the command in its sandbox; returns the isolation in force.
-fn start(spec: &LaunchSpec, output: &io::PipeWriter) -> io::Result<(Pid, String)> {
+/// Starts the command in its sandbox.
+fn start(spec: &LaunchSpec, output: &io::PipeWriter) -> io::Result<Running> {
     let (output, errors) = (output.try_clone()?.into(), output.try_clone()?.into());
-    let (child, isolation) = spec.program.spawn(Path::new(THIS_BINARY), output, errors)?;
-    Ok((Pid::from_child(&child), isolation.to_string()))
+    spec.program.spawn(Path::new(THIS_BINARY), output, errors)
 }
 
 /// Sends an event for each process of the tree that ends, until none is left.

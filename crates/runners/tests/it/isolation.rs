@@ -191,15 +191,21 @@ fn the_access_to_a_path_is_that_of_the_isolation() {
 #[tokio::test]
 async fn the_network_of_a_step_is_what_it_declares() {
     let (server, other) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let same_port = TcpListener::bind(("127.0.0.2", server.local_addr().unwrap().port())).unwrap();
     let url = format!("http://{}", server.local_addr().unwrap());
     for (network, reaches_server, reaches_other) in
         [(JobNetwork::Full, true, true), (JobNetwork::Server(url), true, false), (JobNetwork::None, false, false)]
     {
-        for (listener, is_reached) in [(&server, reaches_server), (&other, reaches_other)] {
+        for (listener, is_reached) in [(&server, reaches_server), (&other, reaches_other), (&same_port, reaches_other)] {
             let step = TestStep::new();
             let mut job = step.probe(&["connect", &listener.local_addr().unwrap().to_string()]);
             job.network = network.clone();
             let outcome = step.run(job).await;
+            // Without a network of its own, a step is restricted by port.
+            let is_reached = is_reached
+                || std::ptr::eq(listener, &same_port)
+                    && matches!(network, JobNetwork::Server(_))
+                    && !outcome.isolation.contains("own network");
             assert_eq!(outcome.exit == Exit::Code(0), is_reached, "{network:?}: {}", step.log());
         }
     }

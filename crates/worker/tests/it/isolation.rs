@@ -5,6 +5,7 @@ use perennial_worker::PathAccess::{Denied, Read, Write};
 use perennial_worker::{Network, Requirement, Sandbox};
 use tempfile::TempDir;
 
+use crate::server_network::EchoServer;
 use crate::{act, denied, spec, start};
 
 #[test]
@@ -64,15 +65,15 @@ fn a_worker_has_no_network() {
 }
 
 #[test]
-fn a_worker_reaches_the_servers_port_alone() {
-    let (server, other) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let address = |listener: &TcpListener| listener.local_addr().unwrap();
+fn a_worker_with_the_server_as_network_reaches_it() {
+    let server = EchoServer::start("127.0.0.1");
     let mut granted = spec();
-    granted.sandbox.network = Network::Server(address(&server));
+    granted.sandbox.network = Network::Server(server.address);
     let mut worker = start(granted);
-    assert_eq!(act(&mut worker, &["connect", &address(&server).to_string()]).unwrap(), "connected");
-    denied(&mut worker, &["connect", &address(&other).to_string()]);
-    denied(&mut worker, &["datagram", &address(&other).to_string()]);
+    assert_eq!(act(&mut worker, &["exchange", &server.address.to_string(), "text"]).unwrap(), "text");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    denied(&mut worker, &["connect", &other]);
+    denied(&mut worker, &["datagram", &other]);
 }
 
 #[test]

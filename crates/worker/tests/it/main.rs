@@ -7,6 +7,7 @@ mod ends;
 mod isolation;
 mod pool;
 mod programs;
+mod server_network;
 
 use std::path::PathBuf;
 use std::sync::Arc;

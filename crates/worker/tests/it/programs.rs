@@ -7,12 +7,12 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 
-use perennial_worker::{Isolation, Network, Processes, Program, Sandbox};
+use perennial_worker::{Isolation, Network, Processes, Program, Running, Sandbox};
 use tempfile::TempDir;
 
 use crate::PROBE;
 
-fn sandbox(folder: &Path) -> Sandbox {
+pub(crate) fn sandbox(folder: &Path) -> Sandbox {
     Sandbox {
         readable: vec![PROBE.into()],
         writable: vec![folder.to_owned()],
@@ -23,11 +23,12 @@ fn sandbox(folder: &Path) -> Sandbox {
 }
 
 /// Runs a program to its end: its output and whether it succeeded.
-fn run(sandbox: Sandbox, file: &str, words: &[&str]) -> (String, bool, Isolation) {
+pub(crate) fn run(sandbox: Sandbox, file: &str, words: &[&str]) -> (String, bool, Isolation) {
     let argv = [file].iter().chain(words).map(|&word| word.to_owned()).collect();
     let environment = BTreeMap::from([("GIVEN".to_owned(), "1".to_owned())]);
     let program = Program { file: file.into(), argv, folder: "/".into(), environment, sandbox };
-    let (mut child, isolation) = program.spawn(Path::new(PROBE), Stdio::piped(), Stdio::null()).unwrap();
+    let running = program.spawn(Path::new(PROBE), Stdio::piped(), Stdio::null()).unwrap();
+    let Running { mut child, isolation, relay: _relay } = running;
     let mut output = String::new();
     child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
     (output.trim_end().to_owned(), child.wait().unwrap().success(), isolation)
