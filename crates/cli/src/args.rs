@@ -257,8 +257,8 @@ pub(crate) struct Up {
     /// Additional host names that requests may use.
     #[arg(long = "allow-host", env = "PERENNIAL_ALLOW_HOST", value_delimiter = ',')]
     pub allow_host: Vec<String>,
-    /// Runs steps that declare `isolation = "none"`, and steps on a kernel without Landlock: they can read everything that
-    /// the server can, its data and credentials too.
+    /// Runs steps that declare `isolation = "none"`, and on a kernel without Landlock steps, queries, loads and models of
+    /// ONNX Runtime: they can read everything that the server can, its data and credentials too.
     #[arg(long, env = "PERENNIAL_ALLOW_UNISOLATED_STEPS")]
     pub allow_unisolated_steps: bool,
     /// Runs queries and the loading of files in the server's own process: one that takes all its memory ends the server.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use perennial_core::port::runner::{Environment, EnvironmentSpec};
-use perennial_worker::Requirement;
+use perennial_worker::{ControlGroups, Requirement};
 
 use crate::error::{Error, Result};
 use crate::program;
@@ -23,28 +23,29 @@ use tool::Launcher;
 /// Resolves and installs environments, each once. A cached environment needs no network.
 pub(crate) struct Environments {
     cache: Arc<Cache>,
-    launcher: PathBuf,
-    requirement: Requirement,
+    launcher: Launcher,
 }
 
 impl Environments {
     /// Caches locks and environments below `folder`; uses the programs on `path`, each under a launcher.
     pub(crate) fn new(folder: &Path, path: &str, launcher: &Path) -> Self {
-        let requirement = Requirement::Isolated;
-        Self { cache: Arc::new(Cache::new(folder, path)), launcher: launcher.to_owned(), requirement }
+        let launcher =
+            Launcher { binary: launcher.to_owned(), requirement: Requirement::Isolated, control_groups: None };
+        Self { cache: Arc::new(Cache::new(folder, path)), launcher }
     }
 
     /// Sets what happens on a kernel that cannot isolate.
     pub(crate) fn require(&mut self, requirement: Requirement) {
-        self.requirement = requirement;
+        self.launcher.requirement = requirement;
     }
 
-    fn launcher(&self) -> Launcher {
-        Launcher { binary: self.launcher.clone(), requirement: self.requirement }
+    /// Sets where tools get control groups.
+    pub(crate) fn control_groups(&mut self, groups: Option<ControlGroups>) {
+        self.launcher.control_groups = groups;
     }
 
     pub(crate) async fn resolve(&self, spec: &EnvironmentSpec, program: &str) -> Result<Environment> {
-        let (cache, launcher) = (self.cache.clone(), self.launcher());
+        let (cache, launcher) = (self.cache.clone(), self.launcher.clone());
         let (spec, program) = (spec.clone(), program.to_owned());
         blocking(move || match spec {
             EnvironmentSpec::System => system(&cache, &program),
@@ -54,7 +55,7 @@ impl Environments {
     }
 
     pub(crate) async fn prepare(&self, spec: &EnvironmentSpec, environment: &Environment) -> Result<Environment> {
-        let (cache, launcher) = (self.cache.clone(), self.launcher());
+        let (cache, launcher) = (self.cache.clone(), self.launcher.clone());
         let (spec, environment) = (spec.clone(), environment.clone());
         blocking(move || {
             if let (EnvironmentSpec::Uv { .. }, Some(lock)) = (&spec, &environment.lock) {

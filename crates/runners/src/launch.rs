@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use perennial_core::port::runner::{JobEnd, Limits};
-use perennial_worker::Program;
+use perennial_worker::{ControlGroups, Program};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -34,6 +34,8 @@ pub(crate) struct LaunchSpec {
     pub(crate) temporary: PathBuf,
     /// Limits of the whole process tree.
     pub(crate) limits: Limits,
+    /// Where a tree with a limit of memory gets a control group, which enforces it.
+    pub(crate) control_groups: Option<ControlGroups>,
     /// Time between SIGTERM and SIGKILL.
     pub(crate) grace: Duration,
     /// File that receives output.

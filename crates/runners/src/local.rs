@@ -14,7 +14,9 @@ use perennial_core::id::RunnerJobId;
 use perennial_core::port::runner::{
     Adoption, Environment, EnvironmentSpec, JobEnd, JobIsolation, JobNetwork, JobSpec, JobWatch, PathAccess, Runner,
 };
-use perennial_worker::{Limits, Network, Processes, Program, Requirement, Sandbox, kernel_isolates};
+use perennial_worker::{
+    ControlGroups, Limits, Network, Processes, Program, Requirement, Sandbox, kernel_isolates,
+};
 use tokio::process::Child;
 use tokio::task::JoinSet;
 
@@ -60,6 +62,7 @@ pub struct LocalRunner {
     grace: Duration,
     log_max_bytes: u64,
     requirement: Requirement,
+    control_groups: Option<ControlGroups>,
     environments: Environments,
     records: Records,
     jobs: Mutex<HashMap<RunnerJobId, Arc<LocalJob>>>,
@@ -75,6 +78,7 @@ impl LocalRunner {
             grace: GRACE,
             log_max_bytes: LOG_MAX_BYTES,
             requirement: Requirement::Isolated,
+            control_groups: None,
             environments: Environments::new(paths.cache, paths.programs, paths.launcher),
             records: Records::new(paths.jobs),
             jobs: Mutex::default(),
@@ -101,6 +105,14 @@ impl LocalRunner {
     pub fn may_run_unisolated(mut self, may: bool) -> Self {
         self.requirement = Requirement::of(may);
         self.environments.require(self.requirement);
+        self
+    }
+
+    /// Limits the memory of jobs by control groups, too.
+    #[must_use]
+    pub fn control_groups(mut self, groups: Option<ControlGroups>) -> Self {
+        self.environments.control_groups(groups.clone());
+        self.control_groups = groups;
         self
     }
 
@@ -134,6 +146,7 @@ impl LocalRunner {
             program: Program { file: program, argv: job.argv, folder, environment, sandbox },
             temporary,
             limits: job.limits,
+            control_groups: self.control_groups.clone(),
             grace: self.grace,
             log: job.log,
             log_max_bytes: self.log_max_bytes,
@@ -159,6 +172,7 @@ impl LocalRunner {
             network,
             processes: Processes::Allowed,
             limits: Limits { processors: job.limits.cpus, ..Limits::default() },
+            control_group: None,
             requirement: self.requirement,
         })
     }

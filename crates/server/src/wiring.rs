@@ -9,14 +9,14 @@ use perennial_core::clock::Clock;
 use perennial_core::object_url::ObjectUrl;
 use perennial_core::port::data::DataEngine;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_data::{Engine, EngineOptions, WorkerEngine, WorkerOptions};
+use perennial_data::{Engine, EngineOptions, WorkerEngine, WorkerOptions as DataWorkerOptions};
 use perennial_http::Slices;
 use perennial_kernel::Services;
 use perennial_runners::{LocalPaths, LocalRunner};
-use perennial_serving::{Runtime, SegmentLog};
+use perennial_serving::{Runtime, SegmentLog, WorkerOptions as ModelWorkerOptions};
 use perennial_store::Store;
 use perennial_training::BuiltInTrainers;
-use perennial_worker::Requirement;
+use perennial_worker::{ControlGroups, Requirement};
 
 use crate::data_folder;
 use crate::disk_reserve;
@@ -35,6 +35,9 @@ fn engine_memory_bytes() -> usize {
 
 /// Memory that queries and staging in one worker may use; its process may have twice as much and 512 MiB.
 const WORKER_MEMORY_BYTES: usize = 512 * 1024 * 1024;
+
+/// The binary of workers.
+const THIS_BINARY: &str = "/proc/self/exe";
 
 /// Where a server stores its data.
 #[derive(Debug, Clone)]
@@ -86,8 +89,17 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         memory_bytes: engine_memory_bytes(),
         threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
     })?;
+    // Before any process is started. Where there are none, the other limits of memory remain.
+    let control_groups = ControlGroups::open().ok();
+    let requirement = Requirement::of(paths.may_run_unisolated);
     let engine: Arc<dyn DataEngine> = if paths.uses_data_workers {
-        Arc::new(WorkerEngine::new(engine, &data_workers(paths))?)
+        let workers = DataWorkerOptions {
+            program: PathBuf::from(THIS_BINARY),
+            memory_bytes: WORKER_MEMORY_BYTES,
+            requirement,
+            control_groups: control_groups.clone(),
+        };
+        Arc::new(WorkerEngine::new(engine, &workers)?)
     } else {
         Arc::new(engine)
     };
@@ -107,11 +119,15 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
                 cache: &cache_folder(data),
                 programs: &path,
             })
-            .may_run_unisolated(paths.may_run_unisolated),
+            .may_run_unisolated(paths.may_run_unisolated)
+            .control_groups(control_groups.clone()),
         ),
         trainer: Arc::new(BuiltInTrainers),
         trainers: &TRAINERS,
-        models: Arc::new(Runtime::new(perennial_serving::find_library())),
+        models: Arc::new(Runtime::with_workers(
+            perennial_serving::find_library(),
+            ModelWorkerOptions { requirement, control_groups, ..ModelWorkerOptions::default() },
+        )),
         predictions: Arc::new(SegmentLog::open(&data.join("predictions"))?),
         clock: Arc::new(WallClock),
         root: paths.root.clone(),
@@ -130,15 +146,6 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
 /// Why it does not answer.
 pub async fn probe_artifacts(location: &str) -> Result<()> {
     Blobs::probe(location).await.map_err(Error::from)
-}
-
-/// Workers of this binary. Where the administrator allows steps without isolation, they start on any kernel.
-fn data_workers(paths: &ServerPaths) -> WorkerOptions {
-    WorkerOptions {
-        program: PathBuf::from("/proc/self/exe"),
-        memory_bytes: WORKER_MEMORY_BYTES,
-        requirement: Requirement::of(paths.may_run_unisolated),
-    }
 }
 
 /// The server's own storage, which is never a source: its prefix in an object store, and its local folders.

@@ -13,7 +13,7 @@ use perennial_core::port::model::{LoadedModel, ModelFiles, ModelRuntime};
 use perennial_core::task::TaskKind;
 use perennial_onnx::build::{GraphBuilder, attribute};
 use perennial_onnx::proto::DataType;
-use perennial_serving::{Runtime, WorkerLimits, find_library};
+use perennial_serving::{Runtime, WorkerOptions, find_library};
 
 const COLUMNS: usize = 12;
 
@@ -38,7 +38,7 @@ fn load(runtime: &tokio::runtime::Runtime, folder: &std::path::Path) -> Arc<dyn 
     let inputs = (0..COLUMNS).map(|at| Input { name: format!("x{at}"), kind: InputKind::Number, time: None }).collect();
     let signature = Signature { inputs, task: TaskKind::Regression, classes: Vec::new(), class_kind: ClassKind::Text };
     let program = env!("CARGO_BIN_EXE_perennial-serving-probe").into();
-    let models = Runtime::with_workers(find_library(), Some(program), WorkerLimits::default());
+    let models = Runtime::with_workers(find_library(), WorkerOptions { program, ..WorkerOptions::default() });
     runtime.block_on(models.load(files, &signature)).unwrap()
 }
 

@@ -9,5 +9,5 @@ mod ort;
 mod runtime;
 
 pub use log::{LogLimits, RECORD_MAX_BYTES, SegmentLog};
-pub use ort::{MODEL_ROLE, WorkerLimits, find_library};
+pub use ort::{MODEL_ROLE, WorkerLimits, WorkerOptions, find_library};
 pub use runtime::{MODEL_MAX_BYTES, Runtime};

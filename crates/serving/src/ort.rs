@@ -27,8 +27,8 @@ pub use library::find_library;
 use protocol::{Binding, Element};
 use scores::ScoreOutput;
 pub use session::MODEL_ROLE;
-pub use workers::WorkerLimits;
-use workers::{Launch, ModelWorkers};
+use workers::ModelWorkers;
+pub use workers::{WorkerLimits, WorkerOptions};
 
 /// Rows of one call of a worker.
 const CALL_ROWS: usize = 4_096;
@@ -38,7 +38,7 @@ const CALL_ROWS: usize = 4_096;
 pub(crate) struct OnnxRuntime {
     /// The library; `None` where none was found.
     library: Option<PathBuf>,
-    launch: Launch,
+    workers: WorkerOptions,
     failed_loads: FailedLoads,
 }
 
@@ -49,8 +49,8 @@ impl fmt::Debug for OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    pub(crate) fn new(library: Option<PathBuf>, program: Option<PathBuf>, limits: WorkerLimits) -> Self {
-        Self { library, launch: Launch { program, limits }, failed_loads: FailedLoads::default() }
+    pub(crate) fn new(library: Option<PathBuf>, workers: WorkerOptions) -> Self {
+        Self { library, workers, failed_loads: FailedLoads::default() }
     }
 
     /// The library, for a model that the evaluator does not support.
@@ -71,7 +71,7 @@ impl OnnxRuntime {
     ) -> Result<OrtModel> {
         let library = self.library(unsupported)?;
         library::validate(library)?;
-        let loaded = self.failed_loads.guard(files, || workers::load(&self.launch, library, files))?;
+        let loaded = self.failed_loads.guard(files, || workers::load(&self.workers, library, files))?;
         let labels = ClassLabels::from_bytes(onnx).map_err(onnx_error)?;
         let inputs = InputBinding::new(&loaded.description.inputs, &signature).map_err(unusable)?;
         let output = ScoreOutput::new(&loaded.description.outputs, &signature, &labels)?;
@@ -91,7 +91,7 @@ impl OnnxRuntime {
     ) -> Result<Signature> {
         let library = self.library(unsupported)?;
         library::validate(library)?;
-        let loaded = self.failed_loads.guard(files, || workers::load(&self.launch, library, files))?;
+        let loaded = self.failed_loads.guard(files, || workers::load(&self.workers, library, files))?;
         let inputs = &loaded.description.inputs;
         let is_matrix = match &inputs[..] {
             [only] => only.shape().and_then(|shape| shape.get(1)) != Some(&1),

@@ -14,7 +14,7 @@ use perennial_onnx::{Model, OnnxPredictor, infer_signature};
 use tokio::sync::Semaphore;
 
 use crate::model_error::onnx_error;
-use crate::ort::{OnnxRuntime, WorkerLimits};
+use crate::ort::{OnnxRuntime, WorkerOptions};
 
 /// The size limit of a model file, which is read into memory, bytes.
 pub const MODEL_MAX_BYTES: u64 = 1024 * 1024 * 1024;
@@ -42,12 +42,12 @@ impl Runtime {
     /// A runtime whose workers are this binary, started with [`WORKER_ARGUMENT`](perennial_worker::WORKER_ARGUMENT). They
     /// load the ONNX Runtime library at `library` when a model needs it; see [`find_library`](crate::find_library).
     pub fn new(library: Option<PathBuf>) -> Self {
-        Self::with_workers(library, None, WorkerLimits::default())
+        Self::with_workers(library, WorkerOptions::default())
     }
 
-    /// A runtime whose workers are another binary, or have other limits.
-    pub fn with_workers(library: Option<PathBuf>, program: Option<PathBuf>, limits: WorkerLimits) -> Self {
-        let onnx_runtime = Arc::new(OnnxRuntime::new(library, program, limits));
+    /// A runtime with other workers.
+    pub fn with_workers(library: Option<PathBuf>, workers: WorkerOptions) -> Self {
+        let onnx_runtime = Arc::new(OnnxRuntime::new(library, workers));
         Self { onnx_runtime, loads: Arc::new(Semaphore::new(LOADS_MAX)) }
     }
 

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use perennial_core::{ErrorCode, Result as CoreResult};
 use perennial_worker::{
-    Handler, Message, Network, Processes, Program, Role, Sandbox, Server, Worker, WorkerSpec,
+    Handler, Message, Network, Processes, Program, Requirement, Role, Sandbox, Server, Worker, WorkerSpec,
 };
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
 /// Longer than any test: a test kills the process before.
 const ENDLESS: Duration = Duration::from_mins(10);
@@ -126,6 +127,15 @@ fn act(words: &[&str]) -> Result<String, Box<dyn Error>> {
             stream.read_to_string(&mut answer)?;
             answer
         }
+        // Starts a worker where the kernel has no Landlock.
+        ["without-landlock", requirement] => {
+            deny_landlock()?;
+            let mut spec = WorkerSpec { program: std::env::current_exe()?, ..WorkerSpec::new("probe") };
+            spec.sandbox.requirement = Requirement::of(*requirement == "possible");
+            let mut worker = Worker::start(Arc::new(spec)).map_err(perennial_core::Error::from)?;
+            let calls: u32 = worker.call(&Message::new(&["calls"])?, ENDLESS)?.control()?;
+            format!("{}: {calls}", worker.isolation())
+        }
         // Runs this program in a further sandbox whose network is a server.
         ["nested", server, words @ ..] => nested(server, words)?,
         ["datagram", address] => UdpSocket::bind("0.0.0.0:0")?.send_to(b"x", address).map(|_| "sent".to_owned())?,
@@ -169,6 +179,14 @@ fn act(words: &[&str]) -> Result<String, Box<dyn Error>> {
         ["call", name] => system_call(name),
         other => Err(format!("unknown: {other:?}"))?,
     })
+}
+
+/// Makes the kernel one without Landlock for this process and all that it starts.
+fn deny_landlock() -> Result<(), Box<dyn Error>> {
+    let rules = BTreeMap::from([(libc::SYS_landlock_create_ruleset, Vec::new())]);
+    let (denied, processor) = (SeccompAction::Errno(libc::ENOSYS as u32), TargetArch::try_from(std::env::consts::ARCH)?);
+    let filter: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, denied, processor)?.try_into()?;
+    Ok(seccompiler::apply_filter(&filter)?)
 }
 
 /// The isolation of a program inside this one's sandbox, and what it prints.

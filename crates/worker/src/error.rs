@@ -19,6 +19,12 @@ pub enum Error {
         /// What failed.
         reason: String,
     },
+    /// The kernel cannot isolate the worker, which its sandbox requires.
+    #[error("the kernel has no Landlock, so a `{role}` worker cannot be isolated from the files of the server")]
+    NotIsolated {
+        /// The worker's role.
+        role: String,
+    },
     /// Every worker is leased, and none became free in time.
     #[error("all {workers} `{role}` workers are busy")]
     Busy {
@@ -97,13 +103,18 @@ impl From<Error> for perennial_core::Error {
     fn from(error: Error) -> Self {
         let code = match error {
             Error::Refused(error) => return error,
-            Error::Start { .. } => ErrorCode::NotReady,
+            Error::Start { .. } | Error::NotIsolated { .. } => ErrorCode::NotReady,
             Error::Busy { .. } => ErrorCode::Busy,
             Error::Deadline { .. } | Error::ProcessorTime { .. } => ErrorCode::Timeout,
             Error::MemoryLimit { .. } => ErrorCode::TooLarge,
             Error::Stopped { .. } => ErrorCode::NotReady,
             Error::Died { .. } | Error::Protocol { .. } => ErrorCode::Internal,
         };
-        Self::new(code, error.to_string())
+        let hint = matches!(error, Error::NotIsolated { .. }).then_some(
+            "use a kernel with Landlock (Linux 5.13 or later), or start the server with \
+             `perennial up --allow-unisolated-steps` if the people who write steps, queries and models may read all that it \
+             can",
+        );
+        Self::new(code, error.to_string()).with_optional_hint(hint.map(str::to_owned))
     }
 }

@@ -23,6 +23,7 @@
 //!
 //! Nothing of the server is inherited: no variable, no open file, no argument but the role.
 
+mod control_group;
 mod error;
 mod frame;
 mod lease;
@@ -36,6 +37,7 @@ mod spawner;
 mod system;
 mod worker;
 
+pub use control_group::{ControlGroup, ControlGroups, Unavailable};
 pub use error::{Error, Result};
 pub use frame::Message;
 pub use lease::Lease;

@@ -17,6 +17,8 @@ pub use perennial_core::port::runner::PathAccess;
 pub(crate) use privileges::{die_with_parent, hide_memory};
 use serde::{Deserialize, Serialize};
 
+use crate::control_group;
+
 /// What a foreign process may access and use. What is not granted is denied, to the process and to all that it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
@@ -37,6 +39,8 @@ pub struct Sandbox {
     pub processes: Processes,
     /// What it may use.
     pub limits: Limits,
+    /// The folder of the [`ControlGroup`](crate::ControlGroup) that it joins, which limits the memory of all its processes.
+    pub control_group: Option<PathBuf>,
     /// What happens where the kernel cannot isolate.
     pub requirement: Requirement,
 }
@@ -68,7 +72,7 @@ pub enum Processes {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Memory of the process that holds its data, bytes. Each process that it starts has the same limit of its own, so the
-    /// memory of a tree of processes needs a supervisor.
+    /// memory of a tree of processes needs a control group or a supervisor.
     pub memory_bytes: Option<u64>,
     /// Processor time of the process in its whole life.
     pub processor_time: Option<Duration>,
@@ -108,6 +112,7 @@ impl Sandbox {
             network: Network::None,
             processes: Processes::None,
             limits: Limits { open_files: Some(256), ..Limits::default() },
+            control_group: None,
             requirement: Requirement::Isolated,
         }
     }
@@ -120,6 +125,8 @@ impl Sandbox {
     /// Puts this process into the sandbox, for good. It must have one thread, and descriptors that it does not need must
     /// be closed.
     pub(crate) fn enter(&self) -> io::Result<Entered> {
+        // The files of the hierarchy are not in its own tree.
+        self.control_group.as_deref().map(control_group::join).transpose()?;
         let own = namespaces::enter(self)?;
         limits::set(self)?;
         let user = match self.user {
@@ -139,7 +146,14 @@ impl Sandbox {
             ));
         }
         let system_calls = system_calls::restrict(self, own.files)?;
-        let isolation = Isolation { landlock, system_calls, network: own.network, files: own.files, user };
+        let isolation = Isolation {
+            landlock,
+            system_calls,
+            network: own.network,
+            files: own.files,
+            user,
+            control_group: self.control_group.is_some(),
+        };
         Ok(Entered { isolation, listener: own.listener })
     }
 }
@@ -165,10 +179,12 @@ pub struct Isolation {
     pub files: bool,
     /// Whether it has a user of its own.
     pub user: bool,
+    /// Whether it has a control group of its own.
+    pub control_group: bool,
 }
 
 impl fmt::Display for Isolation {
-    /// As `landlock v7, seccomp, own network, own file tree, own user`, or `none`.
+    /// As `landlock v7, seccomp, own network, own file tree, own user, own control group`, or `none`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let landlock = self.landlock.map(|version| format!("landlock v{version}"));
         let parts = [
@@ -177,6 +193,7 @@ impl fmt::Display for Isolation {
             self.network.then_some("own network"),
             self.files.then_some("own file tree"),
             self.user.then_some("own user"),
+            self.control_group.then_some("own control group"),
         ];
         let parts: Vec<&str> = parts.into_iter().flatten().collect();
         // Without it every file can be read: what else is in force isolates nothing.

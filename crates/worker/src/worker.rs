@@ -19,11 +19,12 @@ use std::time::{Duration, Instant};
 use perennial_core::ErrorCode;
 use serde::{Deserialize, Serialize};
 
+use crate::control_group::{ControlGroup, ControlGroups};
 use crate::error::{Error, Result};
 use crate::frame::{Failure, Frames, Kind, Message};
 use crate::process_tree;
 use crate::relay::Relay;
-use crate::sandbox::{Isolation, Network, Sandbox};
+use crate::sandbox::{Isolation, Network, Requirement, Sandbox, kernel_isolates};
 use crate::serve::WORKER_ARGUMENT;
 use crate::spawner;
 
@@ -58,6 +59,8 @@ pub struct WorkerSpec {
     /// Folder in which each worker gets a folder of its own, which it may write and which is removed at its end. Its
     /// environment names it as `TMPDIR`. `None`: it writes nothing.
     pub scratch: Option<PathBuf>,
+    /// Where each worker with a limit of memory gets a control group of its own; `None` where there are none.
+    pub control_groups: Option<ControlGroups>,
     /// Time for the start.
     pub start_deadline: Duration,
     /// Limit of the payload of one message from the worker, bytes.
@@ -74,6 +77,7 @@ impl WorkerSpec {
             environment: BTreeMap::new(),
             parameters: serde_json::Value::Null,
             scratch: None,
+            control_groups: None,
             start_deadline: Duration::from_secs(30),
             answer_max_bytes: 1 << 30,
         }
@@ -100,6 +104,8 @@ pub struct Worker {
     is_usable: bool,
     /// Dropped after the process has ended.
     scratch: Option<Scratch>,
+    /// Dropped after the process has ended.
+    control_group: Option<ControlGroup>,
 }
 
 /// The process of a worker.
@@ -141,6 +147,9 @@ impl Worker {
     /// Starts a worker and waits until it is ready. Blocks.
     pub fn start(spec: Arc<WorkerSpec>) -> Result<Self> {
         let failed = |reason: String| Error::Start { role: spec.role.clone(), reason };
+        if spec.sandbox.requirement == Requirement::Isolated && !kernel_isolates() {
+            return Err(Error::NotIsolated { role: spec.role.clone() });
+        }
         let scratch = spec.scratch.as_deref().map(Scratch::create).transpose();
         let scratch = scratch.map_err(|error| failed(format!("its scratch folder cannot be created: {error}")))?;
         let (stream, output, child) = spawn(&spec, scratch.as_ref()).map_err(|error| failed(error.to_string()))?;
@@ -154,10 +163,15 @@ impl Worker {
             isolation: Isolation::default(),
             relay: None,
             is_usable: true,
-            spec: spec.clone(),
             scratch,
+            // Where it cannot be created, the other limits of memory remain.
+            control_group: spec.control_groups.as_ref().zip(spec.sandbox.limits.memory_bytes).and_then(
+                |(groups, memory_bytes)| groups.create(memory_bytes).ok(),
+            ),
+            spec: spec.clone(),
         };
         let mut sandbox = spec.sandbox.clone();
+        sandbox.control_group = worker.control_group.as_ref().map(|group| group.folder().to_owned());
         sandbox.writable.extend(worker.scratch().map(Path::to_path_buf));
         let start = Start { sandbox, parameters: spec.parameters.clone() };
         let start = Message::new(&start).map_err(|error| failed(error.to_string()))?;
@@ -295,9 +309,16 @@ impl Worker {
             (Some(libc::SIGABRT), Some(limit_bytes)) if output.contains("memory allocation of") => {
                 Error::MemoryLimit { role, limit_bytes }
             }
+            (Some(_), Some(limit_bytes)) if self.has_exceeded_group() => Error::MemoryLimit { role, limit_bytes },
             (Some(libc::SIGXCPU), _) => Error::ProcessorTime { role },
             (signal, _) => Error::Died { role, signal, status: status.code(), output },
         }
+    }
+}
+
+impl Worker {
+    fn has_exceeded_group(&self) -> bool {
+        self.control_group.as_ref().is_some_and(ControlGroup::exceeded_memory)
     }
 }
 

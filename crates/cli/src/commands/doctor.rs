@@ -9,6 +9,7 @@ use perennial_core::id::RunnerJobId;
 use perennial_core::port::runner;
 use perennial_runners::{LocalPaths, LocalRunner};
 use perennial_store::{Schema, Store, unreadable};
+use perennial_worker::ControlGroups;
 use serde_json::{Value, json};
 
 use crate::client::{Client, ErrorResponse};
@@ -37,6 +38,7 @@ pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
         ),
         onnx_runtime(),
         isolation().await,
+        memory_limits(folder),
         disk(folder),
         project(folder),
         open_files(),
@@ -111,6 +113,21 @@ async fn isolation() -> Finding {
         Err(error) => ("wrong", format!("{error:#}"), "steps cannot be started on this machine".to_owned()),
     };
     Finding { part: "isolation", state, found, next }
+}
+
+/// How the memory of steps and workers is limited by the running server, or by one that is started as this command.
+fn memory_limits(folder: &Path) -> Finding {
+    let server = running_server(folder).map_or_else(std::process::id, |(_, file)| file.pid);
+    let (found, next) = match ControlGroups::probe(server) {
+        Ok(group) => (format!("control groups below {}", group.display()), String::new()),
+        Err(reason) => (
+            format!("by process: {reason}"),
+            "a server whose control group is delegated to it, as by `Delegate=memory` in its unit of systemd, bounds all \
+             memory of a step exactly"
+                .to_owned(),
+        ),
+    };
+    Finding { part: "memory limits", state: "found", found, next }
 }
 
 /// The isolation of steps, found by running a command as a step whose network is a server.

@@ -142,7 +142,7 @@ fn the_message_of_a_failed_step_gives_the_reason_and_the_remedy() {
             "greedy",
             "x=x; while :; do x=$x$x; done".to_owned(),
             "memory = \"64 MB\"",
-            &["ran into its memory limit", "`limits.memory`"],
+            &["ran into its memory limit of 64 MB", "`limits.memory`"],
         ),
         ("silent", "true".to_owned(), "", &["left nothing at `out`", "its output `out`", "$PERENNIAL_OUTPUT_OUT"]),
         (

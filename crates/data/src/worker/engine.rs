@@ -15,7 +15,7 @@ use perennial_core::port::data::{
 };
 use perennial_core::schema::Schema;
 use perennial_core::{Error as CoreError, ErrorCode, Result as CoreResult};
-use perennial_worker::{Limits, Message, PoolLimits, Requirement, Sandbox, Stopper, WorkerPool, WorkerSpec};
+use perennial_worker::{ControlGroups, Limits, Message, PoolLimits, Requirement, Sandbox, Stopper, WorkerPool, WorkerSpec};
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, EXPORT, Input, Select, Stage, Start, parse};
@@ -54,6 +54,8 @@ pub struct WorkerOptions {
     pub memory_bytes: usize,
     /// Whether a worker starts only where the kernel can isolate it.
     pub requirement: Requirement,
+    /// Where workers get control groups.
+    pub control_groups: Option<ControlGroups>,
 }
 
 /// The engine of a server: foreign work runs in workers.
@@ -113,6 +115,7 @@ impl WorkerEngine {
             // Memory that the allocator only reserves would count.
             environment: BTreeMap::from([("MIMALLOC_ARENA_EAGER_COMMIT".to_owned(), "0".to_owned())]),
             scratch: Some(scratch),
+            control_groups: options.control_groups.clone(),
             ..WorkerSpec::new(WORKER_ROLE.name)
         };
         let pool = |spec| Arc::new(WorkerPool::new(spec, PoolLimits { workers_max: WORKERS, idle_max: IDLE_TIME }));

@@ -31,6 +31,7 @@ impl Workers {
             program: PathBuf::from(env!("CARGO_BIN_EXE_perennial-data-probe")),
             memory_bytes,
             requirement: Requirement::Isolated,
+            control_groups: None,
         };
         let engine = WorkerEngine::new(fixture.engine.clone(), &options).expect("an engine");
         Self { fixture, engine }

@@ -12,7 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use perennial_core::port::runner::{Exit, JobEnd, Limits};
-use perennial_worker::{Limits as ProcessLimits, Network, Processes, Program, Requirement, Sandbox};
+use perennial_worker::{
+    ControlGroups, Limits as ProcessLimits, Network, Processes, Program, Requirement, Sandbox,
+};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::cache::Cache;
@@ -122,6 +124,8 @@ pub(crate) struct Launcher {
     pub(crate) binary: PathBuf,
     /// What happens on a kernel that cannot isolate.
     pub(crate) requirement: Requirement,
+    /// Where tools get control groups.
+    pub(crate) control_groups: Option<ControlGroups>,
 }
 
 /// A tool in a sandbox.
@@ -151,6 +155,7 @@ impl Tool<'_> {
             network: Network::Full,
             processes: Processes::Allowed,
             limits: ProcessLimits::default(),
+            control_group: None,
             requirement: self.launcher.requirement,
         };
         let home = std::env::home_dir().unwrap_or_default();
@@ -180,6 +185,7 @@ impl Tool<'_> {
             },
             temporary: workspace.folder.join("temporary"),
             limits: Limits { time: Some(INSTALL_TIMEOUT), memory_bytes: Some(MEMORY_MAX_BYTES), cpus: None },
+            control_groups: self.launcher.control_groups.clone(),
             grace: GRACE,
             log: log.clone(),
             log_max_bytes: LOG_MAX_BYTES,

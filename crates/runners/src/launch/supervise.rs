@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use perennial_core::port::runner::{Exit, JobEnd, Outcome};
-use perennial_worker::{Running, process_tree};
+use perennial_worker::{ControlGroup, Running, process_tree};
 use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, set_child_subreaper, setsid, wait,
 };
@@ -61,7 +61,10 @@ fn supervise(spec: &LaunchSpec) -> io::Result<JobEnd> {
     let mut log = Log::open(&spec.log, spec.log_max_bytes).map_err(|error| named(&spec.log, &error))?;
     let (output, input) = io::pipe()?;
     let started = Instant::now();
-    let Running { child, isolation, relay: _relay } = start(spec, &input)?;
+    let group = spec.control_groups.as_ref().zip(spec.limits.memory_bytes);
+    // Where it cannot be created, this process compares the memory with the limit.
+    let group = group.and_then(|(groups, memory_bytes)| groups.create(memory_bytes).ok());
+    let Running { child, isolation, relay: _relay } = start(spec, group.as_ref(), &input)?;
     let main = Pid::from_child(&child);
     drop(input);
     // Fails when the server died, which `watch_stdin` reports.
@@ -74,12 +77,13 @@ fn supervise(spec: &LaunchSpec) -> io::Result<JobEnd> {
     let wall_ms = started.elapsed().as_millis() as i64;
     // Every process that writes has ended, so the output ends.
     let _ = follow.join();
-    Ok(match end {
-        End::Exit(exit) => {
-            JobEnd::Exited(Outcome { exit, wall_ms, peak_memory_bytes, isolation: isolation.to_string() })
-        }
-        End::ServerDied => JobEnd::EndedWithServer,
-    })
+    let has_exceeded = group.is_some_and(|group| group.exceeded_memory());
+    let exit = match end {
+        End::Exit(Exit::Code(_) | Exit::Signal(_)) if has_exceeded => Exit::MemoryLimit,
+        End::Exit(exit) => exit,
+        End::ServerDied => return Ok(JobEnd::EndedWithServer),
+    };
+    Ok(JobEnd::Exited(Outcome { exit, wall_ms, peak_memory_bytes, isolation: isolation.to_string() }))
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -87,9 +91,11 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 }
 
 /// Starts the command in its sandbox.
-fn start(spec: &LaunchSpec, output: &io::PipeWriter) -> io::Result<Running> {
+fn start(spec: &LaunchSpec, group: Option<&ControlGroup>, output: &io::PipeWriter) -> io::Result<Running> {
     let (output, errors) = (output.try_clone()?.into(), output.try_clone()?.into());
-    spec.program.spawn(Path::new(THIS_BINARY), output, errors)
+    let mut program = spec.program.clone();
+    program.sandbox.control_group = group.map(|group| group.folder().to_owned());
+    program.spawn(Path::new(THIS_BINARY), output, errors)
 }
 
 /// Sends an event for each process of the tree that ends, until none is left.

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use perennial_core::port::runner::{Exit, Limits};
+use perennial_core::port::runner::{Exit, Limits, run_to_end};
 
-use crate::{TestStep, is_alive};
+use crate::{TestStep, is_alive, wait_until};
 
 fn time(limit: Duration) -> Limits {
     Limits { time: Some(limit), ..Limits::default() }
@@ -70,6 +70,32 @@ async fn memory_of_child_processes_counts() {
     job.limits.memory_bytes = Some(64 << 20);
     assert_eq!(step.run(job).await.exit, Exit::MemoryLimit);
     assert_eq!(step.log(), "");
+}
+
+#[tokio::test]
+async fn a_step_that_its_control_group_ended_ran_into_its_memory_limit() {
+    let step = TestStep::new();
+    let groups = step.control_groups();
+    let folder = groups.folder().to_owned();
+    // As the kernel: it counts the kill in the group, and kills.
+    let kernel = std::thread::spawn({
+        let go = step.folder().join("go");
+        move || {
+            let group = || std::fs::read_dir(&folder).unwrap().flatten().next().map(|entry| entry.path());
+            wait_until("the step has joined its group", || {
+                group().is_some_and(|group| group.join("cgroup.procs").exists())
+            });
+            std::fs::write(group().unwrap().join("memory.events"), "oom 1\noom_kill 2\n").unwrap();
+            std::fs::write(go, "").unwrap();
+            std::fs::read_to_string(group().unwrap().join("memory.max")).unwrap()
+        }
+    });
+    let mut job = step.job(&["sh", "-c", "while [ ! -e go ]; do :; done; kill -9 $$"]);
+    job.limits.memory_bytes = Some(1 << 30);
+    let outcome = run_to_end(&step.runner().control_groups(Some(groups)), job).await.unwrap().outcome().unwrap();
+    assert_eq!(kernel.join().unwrap(), (1 << 30).to_string());
+    assert_eq!(outcome.exit, Exit::MemoryLimit);
+    assert!(outcome.isolation == "none" || outcome.isolation.contains("own control group"), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use perennial_core::port::runner::{
     Environment, JobEnd, JobIsolation, JobNetwork, JobSpec, Limits, Outcome, run_to_end,
 };
 use perennial_runners::{LocalPaths, LocalRunner};
+use perennial_worker::ControlGroups;
 use tempfile::TempDir;
 
 /// The binary of the launcher and of the misbehaving steps.
@@ -66,6 +67,13 @@ impl TestStep {
             limits: Limits::default(),
             log: self.outside("log"),
         }
+    }
+
+    /// A folder that stands for a control group of the server, for steps with a limit of memory.
+    fn control_groups(&self) -> ControlGroups {
+        let folder = self.outside("group");
+        std::fs::create_dir_all(&folder).unwrap();
+        serde_json::from_value(serde_json::json!({ "folder": folder, "server": std::process::id() })).unwrap()
     }
 
     /// The command that starts the probe with `words`.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use perennial_core::model::PredictError;
 use perennial_core::port::model::ModelFiles;
 use perennial_core::{Error, Result};
-use perennial_worker::{Message, Stopper, Worker, WorkerSpec};
+use perennial_worker::{ControlGroups, Message, Requirement, Stopper, Worker, WorkerSpec};
 
 use super::pool::Pool;
 use super::protocol::{Binding, Call, Description};
@@ -55,11 +55,28 @@ impl Default for WorkerLimits {
 }
 
 /// What the workers of all models are started with.
-#[derive(Debug, Default)]
-pub(super) struct Launch {
-    /// The binary; `None` for this one.
-    pub(super) program: Option<PathBuf>,
-    pub(super) limits: WorkerLimits,
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// The binary that has [`MODEL_ROLE`](crate::MODEL_ROLE).
+    pub program: PathBuf,
+    /// Their limits.
+    pub limits: WorkerLimits,
+    /// Whether a worker starts only where the kernel can isolate it.
+    pub requirement: Requirement,
+    /// Where workers get control groups.
+    pub control_groups: Option<ControlGroups>,
+}
+
+impl Default for WorkerOptions {
+    /// Workers of this binary, which start only where the kernel can isolate them.
+    fn default() -> Self {
+        Self {
+            program: PathBuf::from("/proc/self/exe"),
+            limits: WorkerLimits::default(),
+            requirement: Requirement::Isolated,
+            control_groups: None,
+        }
+    }
 }
 
 /// The worker processes of one model, and what they are started from.
@@ -127,25 +144,25 @@ pub(super) enum LoadFailure {
 }
 
 /// Starts a worker and loads a model. Blocks.
-pub(super) fn load(launch: &Launch, library: &Path, files: &ModelFiles) -> Result<LoadedWorker, LoadFailure> {
-    let (limits, spec) = (launch.limits, spec(launch, library, files).map_err(LoadFailure::Refused)?);
+pub(super) fn load(options: &WorkerOptions, library: &Path, files: &ModelFiles) -> Result<LoadedWorker, LoadFailure> {
+    let (limits, spec) = (options.limits, spec(options, library, files).map_err(LoadFailure::Refused)?);
     let spec = Arc::new(spec);
     let mut worker = Worker::start(spec.clone()).map_err(|error| LoadFailure::Refused(error.into()))?;
     let description = load_into(&mut worker, files, limits)?;
     Ok(LoadedWorker { spec, limits, worker, description })
 }
 
-fn spec(launch: &Launch, library: &Path, files: &ModelFiles) -> Result<WorkerSpec> {
+fn spec(options: &WorkerOptions, library: &Path, files: &ModelFiles) -> Result<WorkerSpec> {
     let failed = |error| Error::internal(format!("cannot read model file `{}`", files.onnx), error);
     let model_bytes = fs::metadata(files.onnx_path()).map_err(failed)?.len();
     let mut spec = WorkerSpec::new(NAME);
-    if let Some(program) = &launch.program {
-        spec.program.clone_from(program);
-    }
+    spec.program.clone_from(&options.program);
     let library = library.canonicalize().unwrap_or_else(|_| library.to_owned());
     spec.answer_max_bytes = ANSWER_MAX_BYTES;
     spec.sandbox.readable = library.parent().map(Path::to_owned).into_iter().collect();
-    spec.sandbox.limits.memory_bytes = Some(launch.limits.memory_bytes + MEMORY_PER_MODEL_BYTE * model_bytes);
+    spec.sandbox.limits.memory_bytes = Some(options.limits.memory_bytes + MEMORY_PER_MODEL_BYTE * model_bytes);
+    spec.sandbox.requirement = options.requirement;
+    spec.control_groups.clone_from(&options.control_groups);
     spec.parameters = serde_json::to_value(Parameters { library })
         .map_err(|error| Error::internal("the parameters of a worker cannot be written", error))?;
     Ok(spec)

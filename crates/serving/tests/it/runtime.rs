@@ -12,7 +12,7 @@ use perennial_core::port::model::{ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::task::TaskKind;
 use perennial_onnx::build::{GraphBuilder, attribute};
 use perennial_onnx::proto::{DataType, StringStringEntryProto, TensorProto};
-use perennial_serving::{Runtime, WorkerLimits};
+use perennial_serving::{Runtime, WorkerLimits, WorkerOptions};
 use tempfile::TempDir;
 
 /// Models, and their predictions by ONNX Runtime in Python.
@@ -48,11 +48,13 @@ impl Models {
     }
 
     pub(crate) fn runtime_with(&self, limits: WorkerLimits) -> Runtime {
-        Runtime::with_workers(
-            Some(self.library.clone()),
-            Some(env!("CARGO_BIN_EXE_perennial-serving-probe").into()),
-            limits,
-        )
+        self.runtime_of(WorkerOptions { limits, ..WorkerOptions::default() })
+    }
+
+    /// A runtime whose workers are the probe.
+    pub(crate) fn runtime_of(&self, workers: WorkerOptions) -> Runtime {
+        let program = env!("CARGO_BIN_EXE_perennial-serving-probe").into();
+        Runtime::with_workers(Some(self.library.clone()), WorkerOptions { program, ..workers })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -1,5 +1,6 @@
 //! Models that end their workers, and what others notice of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,9 @@ use perennial_core::port::model::{LoadedModel, ModelRuntime};
 use perennial_core::task::TaskKind;
 use perennial_onnx::build::{GraphBuilder, attribute};
 use perennial_onnx::proto::{DataType, TensorProto};
-use perennial_serving::WorkerLimits;
+use perennial_serving::{WorkerLimits, WorkerOptions};
+use perennial_worker::Requirement;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 use tempfile::TempDir;
 
 use crate::runtime::{Models, files, number, signature};
@@ -208,6 +211,32 @@ async fn onnx_runtime_is_not_loaded_into_this_process() {
     model.predict(&crate::runtime::frame()).await.unwrap();
     let mapped = std::fs::read_to_string("/proc/self/maps").unwrap();
     assert!(!mapped.contains("libonnxruntime"));
+}
+
+/// Makes the kernel one without Landlock for this test's process, of which each test has its own.
+fn deny_landlock() {
+    let rules = BTreeMap::from([(libc::SYS_landlock_create_ruleset, Vec::new())]);
+    let denied = SeccompAction::Errno(libc::ENOSYS as u32);
+    let processor = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, denied, processor).unwrap();
+    seccompiler::apply_filter_all_threads(&BpfProgram::try_from(filter).unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn without_landlock_a_model_is_loaded_only_where_that_is_permitted() {
+    let models = Models::create();
+    deny_landlock();
+    let signature = signature(&[number("x"), number("b")], TaskKind::Binary, &[]);
+    let load = async |requirement| {
+        let options = WorkerOptions { requirement, ..WorkerOptions::default() };
+        models.runtime_of(options).load(models.files("binary"), &signature).await
+    };
+    let error = load(Requirement::Isolated).await.err().unwrap();
+    assert_eq!(error.code(), ErrorCode::NotReady);
+    assert!(error.message().contains("the kernel has no Landlock"), "{error}");
+    assert!(error.hint().unwrap().contains("--allow-unisolated-steps"), "{error:?}");
+    let model = load(Requirement::Possible).await.unwrap();
+    models.assert_scores("binary", &model.predict(&crate::runtime::frame()).await.unwrap(), &[1]);
 }
 
 #[tokio::test]

@@ -47,6 +47,18 @@ fn a_worker_over_its_memory_is_stopped() {
 }
 
 #[test]
+fn a_worker_needs_no_control_group() {
+    // Where none can be created, the other limits remain.
+    let mut limited = spec();
+    limited.sandbox.limits.memory_bytes = Some(128 << 20);
+    limited.control_groups = serde_json::from_str(r#"{"folder":"/nowhere","server":1}"#).unwrap();
+    let mut worker = start(limited);
+    assert!(!worker.isolation().control_group);
+    let error = call(&mut worker, &["eat", "4000000000"]).unwrap_err();
+    assert!(matches!(error, Error::MemoryLimit { .. }), "{error}");
+}
+
+#[test]
 fn a_worker_over_its_processor_time_is_stopped() {
     let mut limited = spec();
     limited.sandbox.limits.processor_time = Some(Duration::from_secs(1));

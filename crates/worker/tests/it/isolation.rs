@@ -1,12 +1,13 @@
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use perennial_worker::PathAccess::{Denied, Read, Write};
 use perennial_worker::{Network, Requirement, Sandbox};
 use tempfile::TempDir;
 
 use crate::server_network::EchoServer;
-use crate::{act, denied, spec, start};
+use crate::{PROBE, act, denied, spec, start};
 
 #[test]
 fn a_worker_reports_its_isolation() {
@@ -15,6 +16,17 @@ fn a_worker_reports_its_isolation() {
     assert!(isolation.system_calls, "{isolation}");
     assert!(isolation.landlock.is_some(), "{isolation}");
     assert!(isolation.to_string().starts_with("landlock v"), "{isolation}");
+}
+
+#[test]
+fn without_landlock_a_worker_starts_only_where_that_is_permitted() {
+    let start = |requirement: &str| {
+        let output = Command::new(PROBE).args(["do", "without-landlock", requirement]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let refused = start("isolated");
+    assert!(refused.contains("no Landlock, so a `probe` worker cannot be isolated"), "{refused}");
+    assert_eq!(start("possible"), "none: 1\n");
 }
 
 #[test]

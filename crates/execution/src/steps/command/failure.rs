@@ -32,7 +32,10 @@ impl Attempt<'_> {
             Exit::Code(code) => format!("exited with status {code}"),
             Exit::Signal(signal) => format!("was killed by signal {signal}"),
             Exit::TimeLimit => "ran into its time limit and was stopped".to_owned(),
-            Exit::MemoryLimit => "ran into its memory limit and was stopped".to_owned(),
+            Exit::MemoryLimit => {
+                let limit = self.run.limits.memory.map(|limit| format!(" of {limit}")).unwrap_or_default();
+                format!("ran into its memory limit{limit} and was stopped")
+            }
             Exit::Cancelled => "was cancelled".to_owned(),
         };
         let message = format!("`{}` of step `{}` {how}", self.run.argv.join(" "), self.step);
