@@ -261,6 +261,10 @@ pub(crate) struct Up {
     /// ONNX Runtime: they can read everything that the server can, its data and credentials too.
     #[arg(long, env = "PERENNIAL_ALLOW_UNISOLATED_STEPS")]
     pub allow_unisolated_steps: bool,
+    /// Builds packages that requirements name as source packages, by `--no-binary NAME` or the address of their archive. A
+    /// build runs the package's code, without network, in a sandbox.
+    #[arg(long, env = "PERENNIAL_ALLOW_SOURCE_PACKAGES")]
+    pub allow_source_packages: bool,
     /// Runs queries and the loading of files in the server's own process: one that takes all its memory ends the server.
     #[arg(long, env = "PERENNIAL_DATA_IN_PROCESS")]
     pub data_in_process: bool,

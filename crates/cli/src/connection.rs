@@ -55,8 +55,9 @@ impl Connection {
             database: database::from_environment()?,
             artifacts: std::env::var("PERENNIAL_ARTIFACTS").ok(),
             may_step_clock: true,
-            // The steps are those of the person who started this command.
+            // The steps and packages are those of the person who started this command.
             may_run_unisolated: true,
+            may_build_packages: true,
             uses_data_workers: false,
         };
         Ok(match start_or_connect(&paths, &loopback(), Lifetime::Command).await? {

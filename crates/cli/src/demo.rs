@@ -48,6 +48,7 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
         artifacts: None,
         may_step_clock: true,
         may_run_unisolated: true,
+        may_build_packages: true,
         uses_data_workers: false,
     };
     let Some(server) = EmbeddedServer::start(&paths, loopback(), Lifetime::Command).await? else {
@@ -77,6 +78,7 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
             auth: Switch::On,
             allow_host: Vec::new(),
             allow_unisolated_steps: false,
+            allow_source_packages: false,
             // The demo's own data, as while it played.
             data_in_process: true,
         };

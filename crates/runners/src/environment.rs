@@ -1,5 +1,6 @@
 //! Environments of steps: the programs installed on the machine, or Python packages by lock.
 
+mod builds;
 mod cache;
 mod python;
 mod requirements;
@@ -19,11 +20,13 @@ use cache::Cache;
 use python::Python;
 use requirements::Installer;
 use tool::Launcher;
+use wheels::Builds;
 
 /// Resolves and installs environments, each once. A cached environment needs no network.
 pub(crate) struct Environments {
     cache: Arc<Cache>,
     launcher: Launcher,
+    builds: Builds,
 }
 
 impl Environments {
@@ -31,12 +34,17 @@ impl Environments {
     pub(crate) fn new(folder: &Path, path: &str, launcher: &Path) -> Self {
         let launcher =
             Launcher { binary: launcher.to_owned(), requirement: Requirement::Isolated, control_groups: None };
-        Self { cache: Arc::new(Cache::new(folder, path)), launcher }
+        Self { cache: Arc::new(Cache::new(folder, path)), launcher, builds: Builds::Refused }
     }
 
     /// Sets what happens on a kernel that cannot isolate.
     pub(crate) fn require(&mut self, requirement: Requirement) {
         self.launcher.requirement = requirement;
+    }
+
+    /// Sets whether packages may be built from source.
+    pub(crate) fn may_build_packages(&mut self, may: bool) {
+        self.builds = if may { Builds::Allowed } else { Builds::Refused };
     }
 
     /// Sets where tools get control groups.
@@ -45,11 +53,11 @@ impl Environments {
     }
 
     pub(crate) async fn resolve(&self, spec: &EnvironmentSpec, program: &str) -> Result<Environment> {
-        let (cache, launcher) = (self.cache.clone(), self.launcher.clone());
+        let (cache, launcher, builds) = (self.cache.clone(), self.launcher.clone(), self.builds);
         let (spec, program) = (spec.clone(), program.to_owned());
         blocking(move || match spec {
             EnvironmentSpec::System => system(&cache, &program),
-            EnvironmentSpec::Uv { requirements } => resolve_python(&cache, &launcher, &requirements),
+            EnvironmentSpec::Uv { requirements } => resolve_python(&cache, &launcher, builds, &requirements),
         })
         .await
     }
@@ -101,10 +109,11 @@ fn system(cache: &Cache, program: &str) -> Result<Environment> {
     })
 }
 
-fn resolve_python(cache: &Cache, launcher: &Launcher, requirements: &str) -> Result<Environment> {
+fn resolve_python(cache: &Cache, launcher: &Launcher, builds: Builds, requirements: &str) -> Result<Environment> {
     let python = Python::find(cache)?;
-    let lock =
-        cache.lock(&python, requirements, || Installer::find(&python, cache, launcher)?.resolve(requirements))?;
+    // Also where there is a lock: the administrator may have allowed builds when it was made, and not now.
+    let parsed = wheels::parse(requirements, builds).map_err(Error::Resolve)?;
+    let lock = cache.lock(&python, requirements, || Installer::find(&python, cache, launcher)?.resolve(&parsed))?;
     let digest = python.digest_with(&lock);
     let folder = cache.environment(&digest);
     let mut readable = vec![folder.clone()];

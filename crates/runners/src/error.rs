@@ -55,6 +55,14 @@ pub(crate) enum Error {
     /// The requirements have no solution.
     #[error("the requirements cannot be resolved: {0}")]
     Resolve(String),
+    /// A source package cannot be built.
+    #[error("source package `{name}` cannot be built: {reason}")]
+    Build {
+        /// The package's name.
+        name: String,
+        /// The error of the build.
+        reason: String,
+    },
     /// The locked packages cannot be installed.
     #[error("the locked packages cannot be installed: {0}")]
     Install(String),
@@ -110,6 +118,11 @@ impl From<Error> for perennial_core::Error {
                 "install Python 3 with its `venv` module, and `uv` for speed; `perennial doctor` shows the programs found",
             ),
             Error::Resolve(_) => (ErrorCode::StepFailed, "correct the requirements file of the step's `env`"),
+            Error::Build { .. } => (
+                ErrorCode::StepFailed,
+                "build its wheel elsewhere (`pip wheel PACKAGE`) and publish it in an index: here a build has no network, and \
+                 only the packages that the source package declares",
+            ),
             Error::Install(_) => (ErrorCode::StepFailed, "run it again when the package index can be reached"),
             Error::Slow { .. } => (ErrorCode::Timeout, "run it again when the package index answers"),
             Error::Io { .. } => (ErrorCode::Storage, "`perennial doctor` checks the disk and its permissions"),

@@ -14,9 +14,7 @@ use perennial_core::id::RunnerJobId;
 use perennial_core::port::runner::{
     Adoption, Environment, EnvironmentSpec, JobEnd, JobIsolation, JobNetwork, JobSpec, JobWatch, PathAccess, Runner,
 };
-use perennial_worker::{
-    ControlGroups, Limits, Network, Processes, Program, Requirement, Sandbox, kernel_isolates,
-};
+use perennial_worker::{ControlGroups, Limits, Network, Processes, Program, Requirement, Sandbox, kernel_isolates};
 use tokio::process::Child;
 use tokio::task::JoinSet;
 
@@ -105,6 +103,13 @@ impl LocalRunner {
     pub fn may_run_unisolated(mut self, may: bool) -> Self {
         self.requirement = Requirement::of(may);
         self.environments.require(self.requirement);
+        self
+    }
+
+    /// Whether packages that their requirements name as source packages are built.
+    #[must_use]
+    pub fn may_build_packages(mut self, may: bool) -> Self {
+        self.environments.may_build_packages(may);
         self
     }
 

@@ -89,6 +89,7 @@ async fn idle(root: &Path) -> Result<f64> {
         artifacts: None,
         may_step_clock: false,
         may_run_unisolated: false,
+        may_build_packages: false,
         uses_data_workers: false,
     };
     let options = ServeOptions { address: ([127, 0, 0, 1], 0).into(), auth: true, hosts: Vec::new() };

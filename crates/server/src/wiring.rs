@@ -54,6 +54,8 @@ pub struct ServerPaths {
     pub may_step_clock: bool,
     /// Whether steps may run without isolation.
     pub may_run_unisolated: bool,
+    /// Whether packages of steps may be built from source.
+    pub may_build_packages: bool,
     /// Whether people's SQL and the loading of files run in worker processes of this binary.
     pub uses_data_workers: bool,
 }
@@ -120,6 +122,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
                 programs: &path,
             })
             .may_run_unisolated(paths.may_run_unisolated)
+            .may_build_packages(paths.may_build_packages)
             .control_groups(control_groups.clone()),
         ),
         trainer: Arc::new(BuiltInTrainers),

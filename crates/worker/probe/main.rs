@@ -127,14 +127,14 @@ fn act(words: &[&str]) -> Result<String, Box<dyn Error>> {
             stream.read_to_string(&mut answer)?;
             answer
         }
-        // Starts a worker where the kernel has no Landlock.
-        ["without-landlock", requirement] => {
+        // Starts a worker where the kernel has no Landlock; it writes a file.
+        ["without-landlock", requirement, path] => {
             deny_landlock()?;
             let mut spec = WorkerSpec { program: std::env::current_exe()?, ..WorkerSpec::new("probe") };
             spec.sandbox.requirement = Requirement::of(*requirement == "possible");
             let mut worker = Worker::start(Arc::new(spec)).map_err(perennial_core::Error::from)?;
-            let calls: u32 = worker.call(&Message::new(&["calls"])?, ENDLESS)?.control()?;
-            format!("{}: {calls}", worker.isolation())
+            let written: Result<String, String> = worker.call(&Message::new(&["write", path])?, ENDLESS)?.control()?;
+            format!("{}: {}", worker.isolation(), written.unwrap_or_else(|error| error))
         }
         // Runs this program in a further sandbox whose network is a server.
         ["nested", server, words @ ..] => nested(server, words)?,
@@ -184,7 +184,8 @@ fn act(words: &[&str]) -> Result<String, Box<dyn Error>> {
 /// Makes the kernel one without Landlock for this process and all that it starts.
 fn deny_landlock() -> Result<(), Box<dyn Error>> {
     let rules = BTreeMap::from([(libc::SYS_landlock_create_ruleset, Vec::new())]);
-    let (denied, processor) = (SeccompAction::Errno(libc::ENOSYS as u32), TargetArch::try_from(std::env::consts::ARCH)?);
+    let (denied, processor) =
+        (SeccompAction::Errno(libc::ENOSYS as u32), TargetArch::try_from(std::env::consts::ARCH)?);
     let filter: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, denied, processor)?.try_into()?;
     Ok(seccompiler::apply_filter(&filter)?)
 }

@@ -77,6 +77,12 @@ pub(crate) fn routing_socket() -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(socket) })
 }
 
+/// Makes a write beyond the limit of a file's size an error of the call only. The kernel's signal would end the process.
+pub(crate) fn ignore_file_size_signal() {
+    // SAFETY: the call replaces the disposition of one signal, for which nothing in this process has a handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// Shuts a socket down in both directions, also one that listens: a waiting `accept` ends.
 pub(crate) fn shut_down(socket: &impl AsRawFd) {
     // SAFETY: the call has no memory arguments. It fails when the socket is shut down already.

@@ -165,9 +165,11 @@ impl Worker {
             is_usable: true,
             scratch,
             // Where it cannot be created, the other limits of memory remain.
-            control_group: spec.control_groups.as_ref().zip(spec.sandbox.limits.memory_bytes).and_then(
-                |(groups, memory_bytes)| groups.create(memory_bytes).ok(),
-            ),
+            control_group: spec
+                .control_groups
+                .as_ref()
+                .zip(spec.sandbox.limits.memory_bytes)
+                .and_then(|(groups, memory_bytes)| groups.create(memory_bytes).ok()),
             spec: spec.clone(),
         };
         let mut sandbox = spec.sandbox.clone();

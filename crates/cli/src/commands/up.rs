@@ -61,6 +61,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         artifacts: options.artifacts.clone(),
         may_step_clock: options.host.is_loopback(),
         may_run_unisolated: options.allow_unisolated_steps,
+        may_build_packages: options.allow_source_packages,
         uses_data_workers: !options.data_in_process,
         root,
     };

@@ -191,7 +191,39 @@ fn doctor_reports_the_isolation_of_steps() {
     let output: Value = serde_json::from_slice(&place.run(&["--json", "doctor"]).stdout).unwrap();
     let found = output.as_array().unwrap().iter().find(|finding| finding["part"] == "isolation").unwrap();
     let expected = if isolation == "none" { ("missing", "the kernel has no Landlock") } else { ("found", isolation) };
-    assert_eq!((found["state"].as_str().unwrap(), found["found"].as_str().unwrap()), expected);
+    // The step has the whole network.
+    let reported = found["found"].as_str().unwrap().replace(", own network", "");
+    assert_eq!((found["state"].as_str().unwrap(), reported.as_str()), expected);
+    let limits = output.as_array().unwrap().iter().find(|finding| finding["part"] == "memory limits").unwrap();
+    let how = limits["found"].as_str().unwrap();
+    assert!(how.starts_with("control groups below /") || how.starts_with("by process: "), "{how}");
+}
+
+#[test]
+fn a_step_whose_network_is_the_server_reaches_its_interface_and_nothing_else() {
+    let place = Place::with_file(
+        "[project]\nname = \"asks\"\n\n[steps.asks]\nrun = \"sh asks.sh\"\ncode = [\"asks.sh\"]\nenv = \"system\"\n\
+         network = \"server\"\noutputs = { run = { path = \"run.json\" } }\n",
+    );
+    let server = Server::up(&place, &[]);
+    let port: u16 = server.address.rsplit_once(':').unwrap().1.parse().unwrap();
+    let same_port = std::net::TcpListener::bind(("127.0.0.2", port)).unwrap();
+    let other_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = format!(
+        "curl -sf -m 20 -o run.json -H \"Authorization: Bearer $MLFLOW_TRACKING_TOKEN\" \\\n\
+         \"$MLFLOW_TRACKING_URI/api/2.0/mlflow/runs/get?run_id=$MLFLOW_RUN_ID\" || exit 3\n\
+         curl -s -m 5 -o run.json \"http://localhost:{port}/health\" || exit 4\n\
+         curl -s -m 5 http://127.0.0.1:{other_port} ; echo \"other port: $?\"\n\
+         nc=$(curl -sv -m 2 http://127.0.0.2:{port} 2>&1); case \"$nc\" in *onnected*) echo other address;; esac\n"
+    );
+    place.write("asks.sh", script);
+    place.good(&["run"]);
+    let log = place.good(&["logs", "asks"]);
+    assert!(log.contains("other port: 7"), "the connection is refused: {log}");
+    let report: Value = serde_json::from_slice(&place.run(&["--json", "doctor"]).stdout).unwrap();
+    let has_network = report.to_string().contains("own network");
+    assert_eq!(log.contains("other address"), !has_network, "{log}");
+    drop(same_port);
 }
 
 #[test]

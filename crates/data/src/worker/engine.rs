@@ -15,7 +15,9 @@ use perennial_core::port::data::{
 };
 use perennial_core::schema::Schema;
 use perennial_core::{Error as CoreError, ErrorCode, Result as CoreResult};
-use perennial_worker::{ControlGroups, Limits, Message, PoolLimits, Requirement, Sandbox, Stopper, WorkerPool, WorkerSpec};
+use perennial_worker::{
+    ControlGroups, Limits, Message, PoolLimits, Requirement, Sandbox, Stopper, WorkerPool, WorkerSpec,
+};
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, EXPORT, Input, Select, Stage, Start, parse};

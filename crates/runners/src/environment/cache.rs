@@ -1,11 +1,13 @@
 //! The cache of locks and environments on disk.
 //!
-//! `locks/<key>.txt` are locks, `pythons/<key>.json` descriptions of interpreters, `envs/<digest>` environments. An
+//! `locks/<key>.txt` are locks, `built/<sha256>/` a wheel that was built here, `pythons/<key>.json` descriptions of interpreters, `envs/<digest>` environments. An
 //! environment is complete when its seal `envs/<digest>.seal` exists.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use crate::environment::python::Python;
 use crate::environment::seal;
@@ -37,6 +39,35 @@ impl Cache {
         let folder = self.folder.join("downloads");
         fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         Ok(folder)
+    }
+
+    /// The folder of the wheel with this SHA-256 digest that was built here.
+    pub(crate) fn built(&self, digest: &str) -> PathBuf {
+        self.folder.join("built").join(digest)
+    }
+
+    /// The folders of the wheels of a lock that were built here.
+    pub(crate) fn built_of(&self, lock: &str) -> Vec<PathBuf> {
+        let is_digest = |digest: &&str| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digests = lock.split_whitespace().filter_map(|word| word.strip_prefix("--hash=sha256:"));
+        digests.filter(is_digest).map(|digest| self.built(digest)).filter(|folder| folder.is_dir()).collect()
+    }
+
+    /// Keeps a wheel that was built; returns its SHA-256 digest. Reads at most `max_bytes`.
+    pub(crate) fn keep_wheel(&self, name: &str, wheel: File, max_bytes: u64) -> Result<String> {
+        let temporary = self.folder.join("built").join(uuid::Uuid::now_v7().simple().to_string());
+        fs::create_dir_all(&temporary).map_err(Error::io(&temporary))?;
+        let path = temporary.join(name);
+        let kept = copy_with_digest(wheel, &path, max_bytes).map_err(Error::io(&path));
+        let kept = kept.and_then(|digest| {
+            // Another build has made the same bytes, or this one is kept.
+            match fs::rename(&temporary, self.built(&digest)) {
+                Err(_) if self.built(&digest).is_dir() => Ok(digest),
+                renamed => renamed.map(|()| digest).map_err(Error::io(&temporary)),
+            }
+        });
+        let _ = fs::remove_dir_all(&temporary);
+        kept
     }
 
     /// A new path for temporary files.
@@ -84,6 +115,25 @@ impl Cache {
         write(&seal, &seal::seal(&folder)?)?;
         Ok(folder)
     }
+}
+
+/// Copies a file and syncs it; returns the SHA-256 digest of its content.
+fn copy_with_digest(mut from: File, to: &Path, max_bytes: u64) -> io::Result<String> {
+    if from.metadata()?.len() > max_bytes {
+        return Err(io::Error::other(format!("it is larger than {} MiB", max_bytes >> 20)));
+    }
+    let mut copy = File::create_new(to)?;
+    let (mut digest, mut part) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let length = from.read(&mut part)?;
+        if length == 0 {
+            break;
+        }
+        digest.update(&part[..length]);
+        copy.write_all(&part[..length])?;
+    }
+    copy.sync_all()?;
+    Ok(format!("{:x}", digest.finalize()))
 }
 
 /// The text at `path`, which `create` makes if the file is missing.

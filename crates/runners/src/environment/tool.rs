@@ -12,9 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use perennial_core::port::runner::{Exit, JobEnd, Limits};
-use perennial_worker::{
-    ControlGroups, Limits as ProcessLimits, Network, Processes, Program, Requirement, Sandbox,
-};
+use perennial_worker::{ControlGroups, Limits as ProcessLimits, Network, Processes, Program, Requirement, Sandbox};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::cache::Cache;
@@ -79,6 +77,13 @@ impl Workspace {
         self.folder.join("work")
     }
 
+    /// A new folder beside `work`, for one build.
+    pub(super) fn build_folder(&self, number: usize) -> Result<PathBuf> {
+        let folder = self.folder.join("builds").join(number.to_string());
+        fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        Ok(folder)
+    }
+
     /// A file for the tool to read or write.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.work().join(name)
@@ -91,7 +96,7 @@ impl Workspace {
         Ok(path)
     }
 
-    /// Reads a file that the tool wrote. A link is refused: it may lead to a file of the server.
+    /// Reads a file that the tool wrote.
     pub(crate) fn read(&self, name: &str) -> Result<String> {
         let path = self.file(name);
         read_file(&path).map_err(Error::io(&path))
@@ -104,11 +109,19 @@ impl Drop for Workspace {
     }
 }
 
-fn read_file(path: &Path) -> io::Result<String> {
-    let file = File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(path)?;
+/// Opens a file that a tool wrote. A link is refused: it may lead to a file of the server.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
+    Ok(file)
+}
+
+/// The text of a file that a tool wrote.
+pub(super) fn read_file(path: &Path) -> io::Result<String> {
+    let file = open_file(path)?;
     let mut text = String::new();
     file.take(RESULT_MAX_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > RESULT_MAX_BYTES {
@@ -136,42 +149,53 @@ pub(crate) struct Tool<'a> {
     pub(crate) argv: Vec<String>,
     /// Variables beside those that are passed on.
     pub(crate) variables: Vec<(&'static str, PathBuf)>,
-    /// Folders that it may write, beside the workspace.
+    /// Folders that it may write, beside that of its temporary files.
     pub(crate) writable: Vec<PathBuf>,
-    /// Paths that it may read, beside the system's paths and the settings of `pip` and `uv`.
+    /// Paths that it may read, beside the system's paths.
     pub(crate) readable: Vec<PathBuf>,
+    /// What it gets of the server.
+    pub(crate) access: Access,
+}
+
+/// What a tool gets of the server.
+pub(crate) enum Access {
+    /// The network, and the settings of `pip` and `uv` with the passwords of package indexes.
+    Indexes,
+    /// Nothing: it runs code of a package. It may write this folder, as a user of its own where the server can give it one.
+    Nothing {
+        /// The folder.
+        folder: PathBuf,
+        /// The user.
+        user: u32,
+    },
 }
 
 impl Tool<'_> {
     /// Runs the tool to its end, with the limits of a step and only its own and the passed variables in its environment.
     /// Returns its error text, in one line, if it fails.
     pub(crate) fn run(self, workspace: &Workspace) -> Result<Result<(), String>> {
+        let (folder, user, network) = match self.access {
+            // Its downloads are shared.
+            Access::Indexes => (workspace.work(), None, Network::Full),
+            Access::Nothing { folder, user } => (folder, Some(user), Network::None),
+        };
         let mut sandbox = Sandbox {
             readable: self.readable,
             writable: self.writable,
-            temporary: Some(workspace.work()),
-            // Its downloads are shared.
-            user: None,
-            network: Network::Full,
+            temporary: Some(folder.clone()),
+            user,
+            network,
             processes: Processes::Allowed,
             limits: ProcessLimits::default(),
             control_group: None,
             requirement: self.launcher.requirement,
         };
-        let home = std::env::home_dir().unwrap_or_default();
-        sandbox.readable.extend(SETTINGS.iter().map(|path| home.join(path)));
-        sandbox.writable.push(workspace.work());
-        let mut environment = BTreeMap::new();
-        for (name, value) in std::env::vars() {
-            let upper = name.to_ascii_uppercase();
-            if upper.starts_with("PIP_") || upper.starts_with("UV_") || PASSED_VARIABLES.contains(&upper.as_str()) {
-                // A setting may name a file or folder that the tool must read.
-                let path = PathBuf::from(&value);
-                sandbox.readable.extend(Some(path).filter(|path| path.is_absolute() && upper != "HOME"));
-                environment.insert(name, value);
-            }
-        }
-        environment.insert("TMPDIR".to_owned(), workspace.work().display().to_string());
+        sandbox.writable.push(folder.clone());
+        let mut environment = match sandbox.network {
+            Network::None => BTreeMap::from([("HOME".to_owned(), folder.display().to_string())]),
+            _ => index_settings(&mut sandbox),
+        };
+        environment.insert("TMPDIR".to_owned(), folder.display().to_string());
         let variables = self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.display().to_string()));
         environment.extend(variables);
         let (name, log) = (self.argv.first().cloned().unwrap_or_default(), workspace.folder.join("log"));
@@ -203,6 +227,23 @@ impl Tool<'_> {
             Exit::Code(_) | Exit::Signal(_) | Exit::Cancelled => Err(one_line(&end_of(&log).map_err(Error::io(&log))?)),
         })
     }
+}
+
+/// The variables of a tool that uses indexes. Their files become readable.
+fn index_settings(sandbox: &mut Sandbox) -> BTreeMap<String, String> {
+    let home = std::env::home_dir().unwrap_or_default();
+    sandbox.readable.extend(SETTINGS.iter().map(|path| home.join(path)));
+    let mut environment = BTreeMap::new();
+    for (name, value) in std::env::vars() {
+        let upper = name.to_ascii_uppercase();
+        if upper.starts_with("PIP_") || upper.starts_with("UV_") || PASSED_VARIABLES.contains(&upper.as_str()) {
+            // A setting may name a file or folder that the tool must read.
+            let path = PathBuf::from(&value);
+            sandbox.readable.extend(Some(path).filter(|path| path.is_absolute() && upper != "HOME"));
+            environment.insert(name, value);
+        }
+    }
+    environment
 }
 
 /// The end of a log.

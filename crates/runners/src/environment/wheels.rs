@@ -1,10 +1,13 @@
-//! Requirements that need no build. Building a package runs the package's code, which could change what other projects
-//! install, so packages come as wheels only.
+//! Requirements, and which of them need a build. Building a package runs the package's code, which could change what other
+//! projects install, so packages come as wheels; where the administrator allows it, those that are named as source packages
+//! are built.
 //!
 //! `uv` and `pip` are called with options that say so. Lines of a requirements file take precedence over these options, and
 //! the tools parse files in different ways; so they get lines that were parsed here, without comments and continuations.
 
 use std::path::Path;
+
+use serde::Serialize;
 
 /// Options that choose indexes and versions. All others are refused: they build packages, or lead to other files.
 const OPTIONS: &[&str] = &[
@@ -24,8 +27,54 @@ const OPTIONS: &[&str] = &[
 /// Endings of files with packages.
 const ARCHIVES: &[&str] = &["bz2", "gz", "tar", "tgz", "whl", "xz", "zip"];
 
-/// The requirements, a line each, if each names a package, or a wheel by its address.
-pub(crate) fn parse(requirements: &str) -> Result<String, String> {
+/// Endings of source packages.
+const SOURCES: &[&str] = &[".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz"];
+
+/// The option that names packages which are built from source.
+const BUILD_OPTION: &str = "--no-binary";
+
+/// Whether packages may be built from source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Builds {
+    /// Requirements that name a source package are refused.
+    Refused,
+    /// Those that are named with their version or address are built.
+    Allowed,
+}
+
+/// Requirements, parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Requirements {
+    /// Packages that come as wheels, and options, a line each.
+    pub(crate) wheels: String,
+    /// Packages to build.
+    pub(crate) sources: Vec<SourcePackage>,
+}
+
+/// A package to build from source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct SourcePackage {
+    /// Its name, normalized.
+    pub(crate) name: String,
+    /// Where its source is.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
+}
+
+/// Where the source of a package is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Origin {
+    /// In an index, in this version.
+    Version(String),
+    /// At this address, which may end with `#sha256=…`.
+    Url(String),
+}
+
+/// The requirements, if each names a package, a wheel by its address, or a source package that may be built.
+///
+/// A source package is `NAME @ https://….tar.gz`, or `NAME==VERSION` with a line `--no-binary NAME`.
+pub(crate) fn parse(requirements: &str, builds: Builds) -> Result<Requirements, String> {
     let text = requirements.trim_start_matches('\u{feff}');
     let is_separator = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     if text.contains(|c: char| is_separator(c) || matches!(c, '\u{2028}' | '\u{2029}')) {
@@ -35,7 +84,41 @@ pub(crate) fn parse(requirements: &str) -> Result<String, String> {
     if text.contains("${") {
         return Err("the requirements refer to a variable by `${`, which is not allowed".to_owned());
     }
-    let mut parsed = String::new();
+    let (mut lines, mut sources, mut built) = (Vec::new(), Vec::new(), Vec::new());
+    for line in logical_lines(text) {
+        if builds == Builds::Allowed {
+            if let Some(names) = built_names(&line) {
+                built.extend(names?);
+                continue;
+            }
+            if let Some(source) = source_at_url(&line) {
+                sources.push(source);
+                continue;
+            }
+        }
+        check(&line)?;
+        lines.push(line);
+    }
+    for name in built {
+        let version = |line: &String| {
+            let (declared, version) = line.split_once("==").map(|(name, version)| (name, version.trim()))?;
+            let is_exact =
+                version.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '!' | '+'));
+            (is_exact && normalized(declared.trim()) == name).then(|| version.to_owned())
+        };
+        let place = lines.iter().position(|line| version(line).is_some());
+        let version = place.and_then(|place| version(&lines.remove(place)));
+        let Some(version) = version else {
+            return Err(format!("`{BUILD_OPTION} {name}` needs a line with the version to build: `{name}==VERSION`"));
+        };
+        sources.push(SourcePackage { name, origin: Origin::Version(version) });
+    }
+    Ok(Requirements { wheels: lines.join("\n"), sources })
+}
+
+/// The lines without comments; continued ones are joined.
+fn logical_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut logical = String::new();
     for line in text.lines().map(|line| without_comment(line.trim())) {
         let continued = line.strip_suffix('\\');
@@ -44,16 +127,43 @@ pub(crate) fn parse(requirements: &str) -> Result<String, String> {
             logical.push(' ');
             continue;
         }
-        parsed.push_str(check(logical.trim())?);
-        parsed.push('\n');
-        logical.clear();
+        lines.push(std::mem::take(&mut logical).trim().to_owned());
     }
-    parsed.push_str(check(logical.trim())?);
-    Ok(parsed)
+    lines.push(logical.trim().to_owned());
+    lines
 }
 
-/// The line, if it is allowed.
-fn check(line: &str) -> Result<&str, String> {
+/// The packages of a line that names packages to build; `None` for another line.
+fn built_names(line: &str) -> Option<Result<Vec<String>, String>> {
+    let names = line.strip_prefix(BUILD_OPTION)?.strip_prefix([' ', '='])?;
+    let names: Vec<String> = names.split([',', ' ']).filter(|name| !name.is_empty()).map(normalized).collect();
+    let is_name = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    Some(match names.iter().find(|name| !is_name(name)) {
+        Some(other) => Err(format!("`{BUILD_OPTION}` names each package to build; `{other}` is not the name of one")),
+        None => Ok(names),
+    })
+}
+
+/// The source package of a line `NAME @ https://….tar.gz`; `None` for another line.
+fn source_at_url(line: &str) -> Option<SourcePackage> {
+    let (name, url) = line.split_once('@')?;
+    let (name, url) = (normalized(name.trim()), url.trim());
+    let file = url.split('#').next().unwrap_or_default();
+    let is_source = (url.starts_with("https://") || url.starts_with("http://"))
+        && SOURCES.iter().any(|ending| file.ends_with(ending))
+        && !url.contains(char::is_whitespace)
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    is_source.then(|| SourcePackage { name, origin: Origin::Url(url.to_owned()) })
+}
+
+/// A package's name as indexes compare it.
+pub(crate) fn normalized(name: &str) -> String {
+    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
+}
+
+/// Refuses a line that leads to other files, or builds a package.
+fn check(line: &str) -> Result<(), String> {
     for word in line.split_whitespace().filter(|word| word.starts_with('-')) {
         let option = word.split('=').next().unwrap_or_default();
         if !OPTIONS.contains(&option) {
@@ -61,7 +171,7 @@ fn check(line: &str) -> Result<&str, String> {
         }
     }
     if line.starts_with('-') {
-        return Ok(line);
+        return Ok(());
     }
     // The address of a package: `name @ https://…`, `git+https://…`, `./folder`, `package.tar.gz`.
     let requirement = line.split(" ;").next().unwrap_or_default().split(" --").next().unwrap_or_default().trim();
@@ -75,7 +185,7 @@ fn check(line: &str) -> Result<&str, String> {
              package's code"
         ));
     }
-    Ok(line)
+    Ok(())
 }
 
 /// A comment starts at the line's start or behind a space; `#` inside a word is part of an address.

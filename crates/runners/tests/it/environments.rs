@@ -8,24 +8,24 @@ use perennial_worker::kernel_isolates;
 
 use crate::{PROBE, TestStep};
 
-fn uv(requirements: &str) -> EnvironmentSpec {
+pub(crate) fn uv(requirements: &str) -> EnvironmentSpec {
     EnvironmentSpec::Uv { requirements: requirements.to_owned() }
 }
 
 /// The Python of the tests, which has `uv`.
-fn test_python() -> PathBuf {
+pub(crate) fn test_python() -> PathBuf {
     std::env::var_os("PERENNIAL_TEST_PYTHON")
         .expect("PERENNIAL_TEST_PYTHON must name a Python with uv: run the tests by `cargo xtask test`")
         .into()
 }
 
 /// A runner that finds only the programs in `folders`.
-fn runner(step: &TestStep, folders: &[&Path]) -> LocalRunner {
+pub(crate) fn runner(step: &TestStep, folders: &[&Path]) -> LocalRunner {
     step.runner_with(std::env::join_paths(folders).unwrap().to_str().unwrap())
 }
 
 /// A folder that contains only a `python3`, which starts `target`.
-fn only_python(step: &TestStep, target: &Path) -> PathBuf {
+pub(crate) fn only_python(step: &TestStep, target: &Path) -> PathBuf {
     let folder = step.outside("programs");
     std::fs::create_dir_all(&folder).unwrap();
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", target.display());
@@ -35,7 +35,12 @@ fn only_python(step: &TestStep, target: &Path) -> PathBuf {
 }
 
 /// Runs `code` as a step in the environment.
-async fn run_python(step: &TestStep, runner: &LocalRunner, environment: &Environment, code: &str) -> (Exit, String) {
+pub(crate) async fn run_python(
+    step: &TestStep,
+    runner: &LocalRunner,
+    environment: &Environment,
+    code: &str,
+) -> (Exit, String) {
     let mut job = step.job(&["python", "-c", code]);
     job.environment = environment.clone();
     (run_to_end(runner, job).await.unwrap().outcome().unwrap().exit, step.log())

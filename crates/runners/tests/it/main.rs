@@ -9,6 +9,7 @@ mod environments;
 mod isolation;
 mod limits;
 mod output;
+mod source_packages;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

@@ -8,6 +8,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::{Processes, Sandbox};
 use crate::process_tree;
+use crate::system;
 
 /// Address space beyond the limit of memory: libraries, stacks, and memory reserved but not used.
 const ADDRESS_SPACE_BYTES: u64 = 8 << 30;
@@ -31,7 +32,9 @@ pub(super) fn set(sandbox: &Sandbox) -> io::Result<()> {
         set_limit(Resource::Nofile, files)?;
     }
     if sandbox.writable.is_empty() && sandbox.processes == Processes::None {
-        // Files in memory count as memory of no process, so there are none.
+        // Files in memory count as memory of no process, so there are none. Without Landlock a library may open a file that it
+        // cannot write: an error, which must not end the process.
+        system::ignore_file_size_signal();
         set_limit(Resource::Fsize, 0)?;
     }
     if let Some(processors) = limits.processors {

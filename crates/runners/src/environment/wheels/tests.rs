@@ -1,4 +1,11 @@
-use super::parse;
+use super::{Builds, Origin, Requirements, SourcePackage};
+
+fn parse(requirements: &str) -> Result<String, String> {
+    super::parse(requirements, Builds::Refused).map(|parsed| {
+        assert_eq!(parsed.sources, []);
+        parsed.wheels
+    })
+}
 
 #[test]
 fn packages_by_name_and_wheels_by_address_are_allowed() {
@@ -70,4 +77,48 @@ fn a_comment_that_names_an_encoding_does_not_reach_the_tool() {
 #[test]
 fn a_variable_of_the_server_is_not_inserted() {
     assert!(parse("--index-url https://example.org/${PIP_PASSWORD}").is_err());
+}
+
+#[test]
+fn source_packages_are_found_where_builds_are_allowed() {
+    let source = |name: &str, origin| SourcePackage { name: name.to_owned(), origin };
+    let version = |name: &str, version: &str| source(name, Origin::Version(version.to_owned()));
+    let url = "https://example.org/model-1.0.tar.gz#sha256=aa";
+    for (text, wheels, sources) in [
+        ("six", "six\n", vec![]),
+        ("six\n--no-binary Doc_opt\ndoc.opt==0.6.2", "six\n", vec![version("doc-opt", "0.6.2")]),
+        ("--no-binary=a,b\na==1\nb == 2.0\n", "", vec![version("a", "1"), version("b", "2.0")]),
+        (
+            "model @ https://example.org/model-1.0.tar.gz#sha256=aa",
+            "",
+            vec![source("model", Origin::Url(url.to_owned()))],
+        ),
+        (
+            "model @ https://example.org/model-1.0-py3-none-any.whl",
+            "model @ https://example.org/model-1.0-py3-none-any.whl\n",
+            vec![],
+        ),
+    ] {
+        let parsed = super::parse(text, Builds::Allowed);
+        assert_eq!(parsed, Ok(Requirements { wheels: wheels.to_owned(), sources }), "{text}");
+    }
+}
+
+#[test]
+fn a_source_package_without_version_or_address_is_refused_where_builds_are_allowed() {
+    for refused in [
+        "--no-binary :all:\nsix==1",
+        "--no-binary six",
+        "--no-binary six\nsix>=1",
+        "--no-binary six\nsix==1.*",
+        "--no-binary six\nsix==1 --hash=sha256:aa",
+        "--no-binary ../six\nsix==1",
+        "-e .",
+        "./model",
+        "model @ git+https://example.org/model.git",
+        "model @ file:///tmp/model-1.0.tar.gz",
+        "model-1.0.tar.gz",
+    ] {
+        assert!(super::parse(refused, Builds::Allowed).is_err(), "{refused}");
+    }
 }

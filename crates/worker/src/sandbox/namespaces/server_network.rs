@@ -35,7 +35,7 @@ pub(super) fn listen(server: SocketAddr) -> io::Result<TcpListener> {
 fn start_loopback() -> io::Result<()> {
     let is_up = libc::IFF_UP as u32;
     // Family, padding and kind of device; its index; its flags; which of them change.
-    let body = [&[0; 4], &LOOPBACK.to_ne_bytes(), &is_up.to_ne_bytes(), &is_up.to_ne_bytes()].concat();
+    let body = [[0; 4], LOOPBACK.to_ne_bytes(), is_up.to_ne_bytes(), is_up.to_ne_bytes()].concat();
     request(libc::RTM_NEWLINK, 0, &body)
 }
 
