@@ -214,7 +214,7 @@ fn a_step_whose_network_is_the_server_reaches_its_interface_and_nothing_else() {
          \"$MLFLOW_TRACKING_URI/api/2.0/mlflow/runs/get?run_id=$MLFLOW_RUN_ID\" || exit 3\n\
          curl -s -m 5 -o run.json \"http://localhost:{port}/health\" || exit 4\n\
          curl -s -m 5 http://127.0.0.1:{other_port} ; echo \"other port: $?\"\n\
-         nc=$(curl -sv -m 2 http://127.0.0.2:{port} 2>&1); case \"$nc\" in *onnected*) echo other address;; esac\n"
+         answer=$(curl -sv -m 2 http://127.0.0.2:{port} 2>&1); case \"$answer\" in *onnected*) echo other address;; esac\n"
     );
     place.write("asks.sh", script);
     place.good(&["run"]);
