@@ -47,7 +47,9 @@ enum Edit {
 /// add it to the samples together with the correction.
 #[expect(clippy::panic, clippy::expect_used, reason = "called by tests alone")]
 pub fn check(target: &str, parse: impl Fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    // Cargo sets the variable at each run, to the folder of the crate that is tested: clones may share a target folder.
+    let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let folder = Path::new(&crate_folder).join("../../fuzz/seeds").join(target);
     let mut samples = Vec::new();
     for file in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         samples.push(std::fs::read(file.expect("a file of the folder").path()).expect("a readable sample"));

@@ -97,7 +97,9 @@ fn compile(config: &mut Config, files: FileDescriptorSet) -> Result<String> {
     }
 }
 
-/// The root of the repository.
+/// The root of the repository, from the variable that Cargo sets at each run: clones that share a target folder share this
+/// program.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&here).join("../..")
 }

@@ -33,7 +33,9 @@ fn a_store_of_3800df1_on_postgres_is_served() {
 
 /// The project folder of a fixture, and what its version answered.
 fn unpack(name: &str) -> (Place, Value) {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/upgrade");
+    // Cargo sets the variable at each run: clones may share a target folder.
+    let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let fixtures = Path::new(&crate_folder).join("tests/fixtures/upgrade");
     let folder = tempfile::tempdir().unwrap();
     let archive = fixtures.join(format!("{name}.tar.gz"));
     let output = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(folder.path()).output().unwrap();
