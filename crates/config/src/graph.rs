@@ -6,7 +6,7 @@ use std::fmt;
 use perennial_core::name::{DatasetName, StepName};
 
 use crate::file::{OutputKind, Task};
-use crate::project::{Check, CheckKind, Input, Step, StepKind};
+use crate::project::{Check, Condition, Input, Step, StepKind};
 
 /// A dataset, model or file between steps: the output of one, an input of others.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ impl Graph {
     pub(crate) fn new(
         task: Option<&Task>,
         steps: &BTreeMap<StepName, Step>,
-        checks: &BTreeMap<DatasetName, BTreeMap<String, Check>>,
+        checks: &BTreeMap<DatasetName, Vec<Check>>,
         tables: &BTreeMap<StepName, Vec<String>>,
     ) -> Self {
         let mut graph = Self::default();
@@ -71,8 +71,8 @@ impl Graph {
                 GraphNode::Dataset(dataset) => checks.get(dataset),
                 _ => None,
             });
-            let referenced = own_checks.flat_map(BTreeMap::values).filter_map(|check| match &check.kind {
-                CheckKind::References { dataset, .. } => Some(GraphNode::Dataset(dataset.clone())),
+            let referenced = own_checks.flatten().filter_map(|check| match &check.condition {
+                Condition::References { dataset, .. } => Some(GraphNode::Dataset(dataset.clone())),
                 _ => None,
             });
             inputs.extend(referenced.filter(|node| graph.producer(node) != Some(name)));

@@ -24,7 +24,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, KeyDiagnostic, locate};
 pub use file::{Batch, Dataset, Identity, Isolation, Network, OnChange, OutputKind, Release, Source, Start, Task};
 pub use graph::{Graph, GraphNode};
 pub use project::{
-    Canary, Check, CheckKind, DeclaredFile, Endpoint, Environment, Event, Input, Monitor, Output, Project, Run,
+    Canary, Check, Condition, DeclaredFile, Endpoint, Environment, Event, Input, Monitor, Output, Project, Run,
     Schedule, Step, StepKind, StepLimits, Trigger, declared_files_in, predictions_of,
 };
 pub use schema::{json_schema, json_schema_text};

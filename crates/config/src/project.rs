@@ -13,6 +13,7 @@ use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, 
 use perennial_core::path::RelativePath;
 use perennial_core::port::data::{FilesSource, Format, LocalTime, Severity};
 use perennial_core::rule::Expression;
+use perennial_core::sql::is_aggregate;
 
 pub use endpoint::{Canary, Endpoint};
 pub use monitor::Monitor;
@@ -36,8 +37,8 @@ pub struct Project {
     pub task: Option<Task>,
     /// Datasets that are loaded from a source.
     pub datasets: BTreeMap<DatasetName, Dataset>,
-    /// Checks by dataset and name; the dataset is loaded from a source or is the output of a step.
-    pub checks: BTreeMap<DatasetName, BTreeMap<String, Check>>,
+    /// Checks by dataset, ordered by name; the dataset is loaded from a source or is the output of a step.
+    pub checks: BTreeMap<DatasetName, Vec<Check>>,
     /// The steps.
     pub steps: BTreeMap<StepName, Step>,
     /// The gates.
@@ -88,6 +89,11 @@ impl Project {
     /// The dependency graph, given the tables that each `sql` step reads.
     pub fn graph_with(&self, tables: &BTreeMap<StepName, Vec<String>>) -> Graph {
         Graph::new(self.task.as_ref(), &self.steps, &self.checks, tables)
+    }
+
+    /// The declared checks of a dataset.
+    pub fn checks_of(&self, dataset: &DatasetName) -> &[Check] {
+        self.checks.get(dataset).map_or(&[], Vec::as_slice)
     }
 
     /// The `evaluate` step of the release's model.
@@ -256,27 +262,34 @@ pub fn predictions_of(endpoint: &EndpointName) -> Option<DatasetName> {
     format!("{PREDICTIONS_PREFIX}{}", endpoint.as_str().replace('-', "_")).parse().ok()
 }
 
-/// A data check.
+/// A data check of a dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// The kind of check, with its declaration.
-    pub kind: CheckKind,
-    /// The share of rows that must pass, above 0, up to 1.
+    /// Its name in the project file.
+    pub name: String,
+    /// Its condition.
+    pub condition: Condition,
+    /// The share of rows that must pass, above 0, up to 1; aggregates do not use it.
     pub at_least: f64,
-    /// The effect of a failure.
+    /// Whether a failure holds the load or is only reported.
     pub severity: Severity,
 }
 
-/// The kind of a check, with its declaration.
+impl Check {
+    /// Whether it is evaluated once a load and not for each row.
+    pub fn is_aggregate(&self) -> bool {
+        matches!(&self.condition, Condition::Expression(expression) if is_aggregate(expression))
+    }
+}
+
+/// The condition of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckKind {
-    /// A SQL condition over one row, or over aggregates.
-    Condition(String),
+pub enum Condition {
+    /// A boolean SQL expression: of a row, or over aggregates when it calls one.
+    Expression(String),
     /// No two rows of a load have the same values in the columns.
     Unique(Vec<String>),
-    /// The columns have no nulls.
-    NotNull(Vec<String>),
-    /// The column's value exists in a column of another dataset.
+    /// Every value of the column exists in a column of another dataset.
     References {
         /// The checked column.
         column: String,

@@ -14,7 +14,6 @@ use perennial_ingest::checks::plan;
 use perennial_store::{projects as table, step_runs};
 use serde_json::json;
 
-use perennial_ingest::collect::checks_of;
 use perennial_ingest::snapshot::{DatasetAtVersion, DatasetSnapshot, no_column};
 use perennial_kernel::Caller;
 use perennial_projects::Submission;
@@ -177,9 +176,9 @@ impl SchemaValidator<'_> {
     /// Validates checks against the columns of their datasets.
     async fn validate_checks(&mut self) -> Result<()> {
         for (dataset, schema) in self.schemas.clone() {
-            for check in checks_of(&self.submission.project, &dataset) {
+            for check in self.submission.project.checks_of(&dataset) {
                 // A reference to a dataset without rows is validated when rows arrive.
-                let one = std::slice::from_ref(&check);
+                let one = std::slice::from_ref(check);
                 let Ok(plan) = plan(one, |other| self.snapshot.find(other).map(DatasetAtVersion::named_table)) else {
                     continue;
                 };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::plan::KeyParts;
 use futures::future::BoxFuture;
-use perennial_config::{GraphNode, Input, Isolation, Network, OutputKind as Kind, Step, StepKind};
+use perennial_config::{Check, Condition, GraphNode, Input, Isolation, Network, OutputKind as Kind, Step, StepKind};
 use perennial_core::calendar::rfc3339;
 use perennial_core::entity::{StepOutcome, StepOutput, StepOutputKind, StepRun, WorkKind};
 use perennial_core::id::StepRunId;
@@ -22,7 +22,6 @@ use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::state::{StepRunEvent, StepRunState};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_ingest::checks::{Check, Condition};
 use perennial_store::dataset_versions;
 use perennial_store::{lineage, step_runs};
 use serde_json::json;
@@ -34,7 +33,6 @@ pub use model::{ModelReference, load as load_model};
 
 use crate::pipelines::{Context, PipelineEvent, plan_step};
 use crate::split::Split;
-use perennial_ingest::collect::checks_of;
 use perennial_ingest::loads::version_node;
 use perennial_ingest::snapshot::DatasetAtVersion;
 use perennial_kernel::attempts::{self, Work};
@@ -134,7 +132,7 @@ fn split_text(split: &Split) -> String {
 
 /// The checks of a dataset in canonical form.
 fn checks_text(context: &Context, dataset: &DatasetName) -> String {
-    let checks = checks_of(&context.submission.project, dataset);
+    let checks = context.submission.project.checks_of(dataset);
     json!(checks.iter().map(check_text).collect::<Vec<_>>()).to_string()
 }
 

@@ -10,7 +10,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{Check, Condition, UnknownTable, plan};
+pub use plan::{UnknownTable, plan};
 pub use report::{CheckResult, Report, evaluate};
 
 /// Whether a check, gate or alert holds.

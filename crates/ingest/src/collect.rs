@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use crate::checks::{Check, Condition, plan};
-use perennial_config::{Batch, CheckKind, Dataset as Declared, Project};
+use crate::checks::plan;
+use perennial_config::{Batch, Condition, Dataset as Declared, Project};
 use perennial_core::entity::{Dataset, Load, LoadOrigin, WorkKind};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{FilesSource, Mode};
@@ -226,41 +226,13 @@ async fn count_pending(
 /// The datasets of a project: those that checks of others refer to are first.
 fn in_reference_order(project: &Project) -> Vec<&DatasetName> {
     let mut referred = BTreeSet::new();
-    for check in project.checks.values().flat_map(BTreeMap::values) {
-        if let CheckKind::References { dataset, .. } = &check.kind {
+    for check in project.checks.values().flatten() {
+        if let Condition::References { dataset, .. } = &check.condition {
             referred.insert(dataset);
         }
     }
     let (first, then): (Vec<_>, Vec<_>) = project.datasets.keys().partition(|name| referred.contains(name));
     first.into_iter().chain(then).collect()
-}
-
-/// The declared checks of a dataset.
-pub fn checks_of(project: &Project, dataset: &DatasetName) -> Vec<Check> {
-    let declared = project.checks.get(dataset).into_iter().flatten();
-    declared
-        .map(|(name, check)| Check {
-            name: name.clone(),
-            condition: condition(&check.kind),
-            at_least: check.at_least,
-            severity: check.severity,
-        })
-        .collect()
-}
-
-fn condition(declared: &CheckKind) -> Condition {
-    match declared {
-        CheckKind::Condition(expression) => Condition::Expression(expression.clone()),
-        CheckKind::Unique(columns) => Condition::Unique(columns.clone()),
-        CheckKind::NotNull(columns) => {
-            let clauses: Vec<String> =
-                columns.iter().map(|column| format!("\"{}\" IS NOT NULL", column.replace('"', "\"\""))).collect();
-            Condition::Expression(clauses.join(" AND "))
-        }
-        CheckKind::References { column, dataset, target } => {
-            Condition::References { column: column.clone(), dataset: dataset.to_string(), target: target.clone() }
-        }
-    }
 }
 
 /// One pass over the sources of a project.
@@ -308,7 +280,7 @@ impl Collection<'_> {
         if let Some(version) = recover_dataset(self.caller, self.project, &writer).await? {
             self.snapshot.insert(DatasetAtVersion { dataset: dataset.clone(), version });
         }
-        let checks = checks_of(&self.submission.project, name);
+        let checks = self.submission.project.checks_of(name);
         let source = FileSource { engine: kernel.data(), source: &source };
         let Discovery { batches, refused, unsettled, listing } =
             self.discover_settled(&source, name, declared, &dataset).await?;
@@ -325,7 +297,7 @@ impl Collection<'_> {
             let files = paths.join("\n");
             (self.on_event)(&CollectEvent::LoadStarted { dataset: name, files: &files });
             let table = |dataset: &str| self.snapshot.find(dataset).map(DatasetAtVersion::named_table);
-            let plan = plan(&checks, table).map_err(|missing| {
+            let plan = plan(checks, table).map_err(|missing| {
                 Error::new(ErrorCode::NotFound, missing.to_string())
                     .with_hint("put the file of that dataset in place first")
             })?;
@@ -343,7 +315,7 @@ impl Collection<'_> {
                     evolve: declared.evolve,
                     replaces: batch.replaces,
                     supersedes: batch.supersedes,
-                    checks: checks.clone(),
+                    checks: checks.to_vec(),
                     plan,
                     files: Some(batch.into_load_files()),
                 };

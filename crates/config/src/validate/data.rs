@@ -11,7 +11,7 @@ use perennial_core::rule::choose;
 use super::Validator;
 use crate::document::{Path, at};
 use crate::file::{CheckEntry, CheckTable, Dataset, Source};
-use crate::project::{Check, CheckKind, PREDICTIONS_PREFIX};
+use crate::project::{Check, Condition, PREDICTIONS_PREFIX};
 
 /// URL schemes of object stores that sources may use.
 fn schemes() -> Vec<&'static str> {
@@ -97,7 +97,7 @@ impl Validator<'_, '_> {
     pub(super) fn parse_checks(
         &mut self,
         checks: &BTreeMap<DatasetName, BTreeMap<String, CheckEntry>>,
-    ) -> BTreeMap<DatasetName, BTreeMap<String, Check>> {
+    ) -> BTreeMap<DatasetName, Vec<Check>> {
         let mut parsed = BTreeMap::new();
         for (dataset, entries) in checks {
             if !self.knows_dataset(dataset.as_str()) {
@@ -109,37 +109,35 @@ impl Validator<'_, '_> {
                 let suggestion = Some("check the datasets that the predictions join".to_owned());
                 self.error_at_key(&at!["checks", dataset], message, suggestion);
             }
-            let of_dataset: &mut BTreeMap<String, Check> = parsed.entry(dataset.clone()).or_default();
+            let of_dataset: &mut Vec<Check> = parsed.entry(dataset.clone()).or_default();
             for (name, entry) in entries {
                 let at = at!["checks", dataset, name];
                 self.validate_name("check", name, &at);
-                let check = match entry {
-                    CheckEntry::Condition(condition) => self.parse_condition(condition, &at).map(|kind| Check {
-                        kind,
-                        at_least: 1.0,
-                        severity: Severity::Error,
-                    }),
-                    CheckEntry::Table(table) => self.parse_check(table, &at),
+                let (condition, at_least, severity) = match entry {
+                    CheckEntry::Condition(condition) => (self.parse_expression(condition, &at), 1.0, Severity::Error),
+                    CheckEntry::Table(table) => {
+                        let at_least = self.parse_at_least(table, &at);
+                        (self.parse_condition(table, &at), at_least, table.severity.unwrap_or(Severity::Error))
+                    }
                 };
-                if let Some(check) = check {
-                    of_dataset.insert(name.clone(), check);
+                if let Some(condition) = condition {
+                    of_dataset.push(Check { name: name.clone(), condition, at_least, severity });
                 }
             }
         }
         parsed
     }
 
-    fn parse_check(&mut self, table: &CheckTable, at: &Path) -> Option<Check> {
+    fn parse_at_least(&mut self, table: &CheckTable, at: &Path) -> f64 {
         let at_least = table.at_least.unwrap_or(1.0);
         if !(at_least > 0.0 && at_least <= 1.0) {
             let message = format!("`at_least` is {at_least}, expected a share above 0 and at most 1");
             self.error_at_value(&at.join("at_least"), message, None);
         }
-        let kind = self.parse_check_kind(table, at)?;
-        Some(Check { kind, at_least, severity: table.severity.unwrap_or(Severity::Error) })
+        at_least
     }
 
-    fn parse_check_kind(&mut self, table: &CheckTable, at: &Path) -> Option<CheckKind> {
+    fn parse_condition(&mut self, table: &CheckTable, at: &Path) -> Option<Condition> {
         for (key, value) in [("unique", table.unique), ("not_null", table.not_null)] {
             if value == Some(false) {
                 let message = format!("`{key} = false` has no effect");
@@ -156,7 +154,7 @@ impl Validator<'_, '_> {
                 self.error_at_key(&at.join(key), message, None);
                 return None;
             }
-            return self.parse_condition(table.that.as_deref().unwrap_or_default(), &at.join("that"));
+            return self.parse_expression(table.that.as_deref().unwrap_or_default(), &at.join("that"));
         }
         if columns.is_empty() {
             let message = format!("`{kind}` needs `column`");
@@ -164,8 +162,8 @@ impl Validator<'_, '_> {
             return None;
         }
         match (kind, table.references.as_deref()) {
-            ("unique", _) => Some(CheckKind::Unique(columns)),
-            ("not_null", _) => Some(CheckKind::NotNull(columns)),
+            ("unique", _) => Some(Condition::Unique(columns)),
+            ("not_null", _) => Some(Condition::Expression(not_null(&columns))),
             (_, Some(references)) => self.parse_reference(&columns, references, at),
             _ => None,
         }
@@ -196,15 +194,15 @@ impl Validator<'_, '_> {
         None
     }
 
-    fn parse_condition(&mut self, condition: &str, at: &Path) -> Option<CheckKind> {
+    fn parse_expression(&mut self, condition: &str, at: &Path) -> Option<Condition> {
         if condition.trim().is_empty() {
             self.error_at_value(at, "the condition is empty", Some("for example `\"amount >= 0\"`".to_owned()));
             return None;
         }
-        Some(CheckKind::Condition(condition.to_owned()))
+        Some(Condition::Expression(condition.to_owned()))
     }
 
-    fn parse_reference(&mut self, columns: &[String], references: &str, at: &Path) -> Option<CheckKind> {
+    fn parse_reference(&mut self, columns: &[String], references: &str, at: &Path) -> Option<Condition> {
         let at = at.join("references");
         let [column] = columns else {
             self.error_at_value(&at, "`references` accepts only one column", None);
@@ -220,6 +218,12 @@ impl Validator<'_, '_> {
             return None;
         }
         let dataset = dataset.parse().ok()?;
-        Some(CheckKind::References { column: column.clone(), dataset, target: target.to_owned() })
+        Some(Condition::References { column: column.clone(), dataset, target: target.to_owned() })
     }
+}
+
+/// The condition that none of the columns is null.
+fn not_null(columns: &[String]) -> String {
+    let clauses = columns.iter().map(|column| format!("\"{}\" IS NOT NULL", column.replace('"', "\"\"")));
+    clauses.collect::<Vec<_>>().join(" AND ")
 }

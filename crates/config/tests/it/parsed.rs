@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use perennial_config::{
-    CheckKind, Environment, Event, GraphNode, Input, Isolation, Network, OutputKind, Project, Size, Start, StepKind,
+    Condition, Environment, Event, GraphNode, Input, Isolation, Network, OutputKind, Project, Size, Start, StepKind,
     declared_files_in, predictions_of, template,
 };
 use perennial_core::calendar::Duration;
@@ -43,14 +43,16 @@ fn the_flights_are_parsed_completely() {
     assert!(planes.source.is_relative());
 
     let checks = &project.checks[&"schedule".parse().unwrap()];
-    assert_eq!(checks["origin_known"].kind, CheckKind::Condition("origin IN ('EWR', 'JFK', 'LGA')".to_owned()));
-    assert_eq!((checks["far_enough"].at_least, checks["far_enough"].severity), (0.999, Severity::Error));
-    let known = CheckKind::References {
+    let check = |name: &str| checks.iter().find(|check| check.name == name).unwrap();
+    let origin_known = Condition::Expression("origin IN ('EWR', 'JFK', 'LGA')".to_owned());
+    assert_eq!(check("origin_known").condition, origin_known);
+    assert_eq!((check("far_enough").at_least, check("far_enough").severity), (0.999, Severity::Error));
+    let known = Condition::References {
         column: "tailnum".to_owned(),
         dataset: "planes".parse().unwrap(),
         target: "tailnum".to_owned(),
     };
-    assert_eq!((&checks["plane_known"].kind, checks["plane_known"].severity), (&known, Severity::Warn));
+    assert_eq!((&check("plane_known").condition, check("plane_known").severity), (&known, Severity::Warn));
 
     let train = &project.steps[&"train".parse().unwrap()];
     let StepKind::Train { trainer, params } = &train.kind else { panic!("{train:?}") };

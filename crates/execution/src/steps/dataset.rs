@@ -8,7 +8,6 @@ use perennial_core::name::DatasetName;
 use perennial_core::port::data::{Mode, StageInput};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_ingest::checks::plan;
-use perennial_ingest::collect::checks_of;
 use perennial_ingest::loads::{LoadOutcome, LoadRequest, ingest_rows};
 use perennial_ingest::snapshot::{DatasetAtVersion, declare};
 use serde_json::json;
@@ -24,9 +23,9 @@ pub(super) async fn load(
     input: StageInput,
 ) -> Result<LoadOutcome> {
     let dataset = declare(&context.caller.kernel, &context.project, name, Mode::Replace, &[]).await?;
-    let checks = checks_of(&context.submission.project, name);
+    let checks = context.submission.project.checks_of(name);
     let plan = context
-        .with_snapshot(|snapshot| plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table)))
+        .with_snapshot(|snapshot| plan(checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table)))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let request = LoadRequest {
         origin,
@@ -36,7 +35,7 @@ pub(super) async fn load(
         evolve: true,
         replaces: None,
         supersedes: None,
-        checks,
+        checks: checks.to_vec(),
         plan,
     };
     let writer = context.execution.ingest.writer(&dataset).await;

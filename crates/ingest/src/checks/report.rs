@@ -1,11 +1,10 @@
 //! Evaluates checks over the answers of a scan.
 
+use perennial_config::Check;
 use perennial_core::port::data::{AggregateAnswer, RowAnswer, Severity, Staged};
 use perennial_core::rule::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-use super::plan::Check;
 
 /// Failing rows that a message quotes, at most; the stored answer has more.
 const SAMPLES_SHOWN: usize = 2;

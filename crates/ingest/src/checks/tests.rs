@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use perennial_core::sql::is_aggregate;
 
-use super::{Check, Condition, evaluate, plan};
+use perennial_config::{Check, Condition};
+
+use super::{evaluate, plan};
 
 fn check(name: &str, that: &str) -> Check {
     Check { name: name.into(), condition: Condition::Expression(that.into()), at_least: 1.0, severity: Severity::Error }
@@ -73,8 +75,11 @@ fn an_aggregate_that_is_null_is_unknown_and_holds() {
 
 #[test]
 fn a_reference_to_a_dataset_without_version_is_refused() {
-    let condition =
-        Condition::References { column: "tailnum".into(), dataset: "planes".into(), target: "tailnum".into() };
+    let condition = Condition::References {
+        column: "tailnum".into(),
+        dataset: "planes".parse().unwrap(),
+        target: "tailnum".into(),
+    };
     let known = Check { condition, ..check("plane_known", "") };
     let error = plan(std::slice::from_ref(&known), |_| None).unwrap_err();
     assert_eq!(error.to_string(), "check `plane_known` refers to dataset `planes`, which has no version yet");

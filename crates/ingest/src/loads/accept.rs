@@ -15,7 +15,6 @@ use super::commit::{Commit, commit};
 use super::recover::recover_dataset;
 use super::stage::{LoadRequest, apply_staged, find_replaced, stage_request};
 use super::writer::DatasetWriter;
-use crate::collect::checks_of;
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
 
@@ -94,8 +93,8 @@ async fn restage(
     let kernel = &caller.kernel;
     let submission = project.submission()?;
     let snapshot = DatasetSnapshot::latest(kernel, project.id).await?;
-    let checks = checks_of(&submission.project, &dataset.name);
-    let plan = plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table))
+    let checks = submission.project.checks_of(&dataset.name);
+    let plan = plan(checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let request = LoadRequest {
         origin: load.origin,
@@ -105,7 +104,7 @@ async fn restage(
         evolve: submission.project.datasets.get(&dataset.name).is_none_or(|declared| declared.evolve),
         replaces: find_replaced(kernel, &load).await?,
         supersedes: None,
-        checks,
+        checks: checks.to_vec(),
         plan,
     };
     let staged = kernel.data().stage(stage_request(kernel, dataset, base, &request, load.id).await?).await?;

@@ -1,5 +1,6 @@
 //! From the request for a load to the request to stage its rows, and from staged rows to the load's counts.
 
+use perennial_config::Check;
 use perennial_core::cause::ChangeCause;
 use perennial_core::clock::Instant;
 use perennial_core::entity::{Dataset, DatasetVersion, Load, LoadFile, LoadOrigin, SourceFileRecord};
@@ -11,7 +12,6 @@ use perennial_core::{Error, Result};
 use perennial_store::{dataset_versions, loads};
 use serde_json::json;
 
-use crate::checks::Check;
 use crate::file_source::FileSource;
 use crate::snapshot::DatasetAtVersion;
 use perennial_kernel::{Caller, Kernel};
