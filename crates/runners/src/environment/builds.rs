@@ -179,6 +179,10 @@ impl Build<'_> {
         if normalized(parts[0]) != self.name {
             return Err(wrong(&format!("expected one of `{}`", self.name)));
         }
+        // A link in its place would lead to wheels of others.
+        if !folder.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            return Err(wrong("its folder was replaced"));
+        }
         let wheel = tool::open_file(&folder.join(file)).map_err(|error| wrong(&error.to_string()))?;
         let digest = self.installer.cache.keep_wheel(file, wheel, WHEEL_MAX_BYTES)?;
         Ok(BuiltWheel { name: self.name.to_owned(), version: parts[1].to_owned(), digest })

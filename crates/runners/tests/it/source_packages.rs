@@ -62,9 +62,13 @@ struct Index {
 impl Index {
     /// Serves the package, whose build attempts to reach this index and the step's cache.
     fn start(step: &TestStep) -> Self {
+        Self::start_with(step, BACKEND)
+    }
+
+    fn start_with(step: &TestStep, backend: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let archive = Arc::new(archive(step, port));
+        let archive = Arc::new(archive(step, port, backend));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = requests.clone();
         thread::spawn(move || {
@@ -116,12 +120,12 @@ fn answer(mut stream: TcpStream, archive: &[u8]) -> Option<String> {
     Some(path)
 }
 
-fn archive(step: &TestStep, port: u16) -> Vec<u8> {
+fn archive(step: &TestStep, port: u16, backend: &str) -> Vec<u8> {
     let folder = step.outside("perennial_test_source-1.0");
     std::fs::create_dir(&folder).unwrap();
     let constants =
         format!("HOST, PORT, CACHE = '127.0.0.1', {port}, {:?}\n", step.outside("cache").display().to_string());
-    std::fs::write(folder.join("backend.py"), constants + BACKEND).unwrap();
+    std::fs::write(folder.join("backend.py"), constants + backend).unwrap();
     std::fs::write(folder.join("pyproject.toml"), PROJECT).unwrap();
     let archive = step.outside("archive.tar.gz");
     let words =
@@ -201,4 +205,32 @@ async fn a_build_that_fails_names_the_package_and_its_error() {
     let other = index.url("").replace("perennial-test-source @", "other @");
     let error = builder.resolve(&uv(&other), "python").await.unwrap_err();
     assert!(error.message().starts_with("source package `other` cannot be built: it left the wheel"), "{error}");
+}
+
+#[tokio::test]
+async fn a_wheel_of_another_folder_is_not_taken_for_the_built_one() {
+    let step = TestStep::new();
+    let wheel = "perennial_test_source-1.0-py3-none-any.whl";
+    let other = step.outside("cache/built/other");
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::write(other.join(wheel), "of another project").unwrap();
+    let backend = format!(
+        "import os\ndef build_wheel(folder, settings=None, metadata=None):\n    os.rmdir(folder)\n    \
+         os.symlink(CACHE + '/built/other', folder)\n    return '{wheel}'\n"
+    );
+    let index = Index::start_with(&step, &backend);
+    let builder = runner(&step, &[&only_python(&step, &test_python())]).may_build_packages(true);
+    let error = builder.resolve(&index.requirements(), "python").await.unwrap_err();
+    assert!(error.message().contains("its folder was replaced"), "{error}");
+}
+
+#[tokio::test]
+async fn a_package_that_exists_as_source_only_is_built_from_its_index() {
+    let step = TestStep::new();
+    let builder = runner(&step, &[&only_python(&step, &test_python())]).may_build_packages(true);
+    // Without `pyproject.toml`: it is built by setuptools.
+    let spec = uv("--no-binary docopt\ndocopt==0.6.2\n");
+    let ready = builder.prepare(&spec, &builder.resolve(&spec, "python").await.unwrap()).await.unwrap();
+    let (exit, log) = run_python(&step, &builder, &ready, "import docopt; print(docopt.__version__)").await;
+    assert_eq!((exit, log.as_str()), (Exit::Code(0), "0.6.2\n"));
 }
