@@ -104,7 +104,9 @@ impl MonitorWindow<'_> {
         let Some(sql) = self.outcomes_sql(task, (&name, &predicted.version.schema), &data.version.schema) else {
             return Ok(Vec::new());
         };
-        let request = FrameRequest { sql, tables: vec![predicted.named_table(), data.named_table()], keys: Vec::new() };
+        // A class that is an integer has all its digits, as in training.
+        let keys = if task.kind == TaskKind::Multiclass { vec!["outcome".to_owned()] } else { Vec::new() };
+        let request = FrameRequest { sql, tables: vec![predicted.named_table(), data.named_table()], keys };
         let frame = self.caller.kernel.data().frame(request).await?;
         let mut results = Vec::new();
         for (number, rows) in by_version(&frame) {
