@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use perennial_core::{Error, ErrorCode};
-use perennial_http::{Access, HttpError};
+use perennial_http::HttpError;
 use serde_json::{Value, json};
 
 use crate::routes::JsonRoutes;
 use crate::state::ApiState;
 
 pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
-    routes.probe("/health", Access::Public, alive).probe("/ready", Access::Public, ready)
+    routes.liveness("/health", alive).probe("/ready", ready)
 }
 
 async fn alive(State(state): State<ApiState>) -> Json<Value> {

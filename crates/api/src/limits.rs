@@ -13,8 +13,6 @@ pub const INFER_CELLS_MAX: usize = 10_000_000;
 /// Bytes of an inference request that is answered on its connection's task; a larger or compressed one is answered on
 /// the blocking pool.
 pub const INFER_INLINE_BYTES: usize = 16 * 1024;
-/// Large inference requests in flight at once; a further one is answered 503.
-pub const INFER_LARGE_MAX: usize = 16;
 /// Items of a page, when the request does not say.
 pub const PAGE_DEFAULT: u32 = 100;
 /// Items of a page.

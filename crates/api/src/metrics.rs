@@ -26,7 +26,7 @@ use crate::routes::JsonRoutes;
 use crate::state::ApiState;
 
 pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
-    routes.probe("/metrics", Access::Server(Permission::Read), show)
+    routes.scrape("/metrics", Access::Server(Permission::Read), show)
 }
 
 async fn show(State(state): State<ApiState>, CurrentCaller { caller }: CurrentCaller) -> Result<Response, HttpError> {

@@ -58,9 +58,19 @@ impl JsonRoutes {
         Self { routes: self.routes.method(method, path, access, handler), ..self }
     }
 
-    /// Answers GET at `path` for probers, see [`Routes::probe`].
-    pub(crate) fn probe<T: 'static, H: Handler<T, ApiState>>(self, path: &str, access: Access, handler: H) -> Self {
-        Self { routes: self.routes.probe(path, access, handler), ..self }
+    /// Answers GET at `path`, which asks whether the server is alive, see [`Routes::liveness`].
+    pub(crate) fn liveness<T: 'static, H: Handler<T, ApiState>>(self, path: &str, handler: H) -> Self {
+        Self { routes: self.routes.liveness(path, handler), ..self }
+    }
+
+    /// Answers GET at `path`, which asks whether the server is ready, see [`Routes::probe`].
+    pub(crate) fn probe<T: 'static, H: Handler<T, ApiState>>(self, path: &str, handler: H) -> Self {
+        Self { routes: self.routes.probe(path, handler), ..self }
+    }
+
+    /// Answers GET at `path` with metrics, see [`Routes::scrape`].
+    pub(crate) fn scrape<T: 'static, H: Handler<T, ApiState>>(self, path: &str, access: Access, handler: H) -> Self {
+        Self { routes: self.routes.scrape(path, access, handler), ..self }
     }
 
     /// Answers a documented GET of the native routes that may wait, see [`Routes::long_poll`].

@@ -5,9 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use perennial_http::Perimeter;
 use perennial_http::Slices;
-use tokio::sync::Semaphore;
 
-use crate::limits;
 use crate::openapi::Document;
 
 /// What the handlers of all JSON routes share; clones are cheap.
@@ -19,8 +17,6 @@ pub(crate) struct Shared {
     pub app: Arc<Slices>,
     /// Metrics and limits of all requests.
     pub perimeter: Perimeter,
-    /// Permits of large inference requests.
-    pub large_requests: Arc<Semaphore>,
     /// The description of the native routes as JSON, written when it is first asked for.
     pub openapi: LazyLock<String, Box<dyn FnOnce() -> String + Send>>,
 }
@@ -39,7 +35,6 @@ impl ApiState {
         Self(Arc::new(Shared {
             app: perimeter.app().clone(),
             perimeter: perimeter.clone(),
-            large_requests: Arc::new(Semaphore::new(limits::INFER_LARGE_MAX)),
             openapi: LazyLock::new(Box::new(move || document.json(version))),
         }))
     }

@@ -18,8 +18,19 @@ pub(crate) enum RequestClass {
     Ordinary,
     /// Waits for an event, for seconds.
     LongPoll,
-    /// Asks whether the server is well; answered even when the server is too busy for other requests.
+    /// Asks whether the server is alive, which needs no more than a thread: the connections alone bound it.
+    Liveness,
+    /// Asks whether the server is ready.
     Probe,
+    /// Reads the metrics.
+    Scrape,
+}
+
+impl RequestClass {
+    /// Whether a request is answered when the server is too busy for other requests, or has lost its lease.
+    pub(crate) fn is_of_operations(self) -> bool {
+        matches!(self, Self::Liveness | Self::Probe | Self::Scrape)
+    }
 }
 
 /// The quotas of a server.
@@ -27,6 +38,8 @@ pub(crate) struct Quotas {
     ordinary: Quota,
     long_polls: Quota,
     probes: Quota,
+    scrapes: Quota,
+    large_predictions: Quota,
     public: Quota,
     authentications: Quota,
     /// Bytes of bodies.
@@ -39,7 +52,9 @@ impl Default for Quotas {
         Self {
             ordinary: quota(limits::REQUESTS_MAX, limits::REQUESTS_SHARE_MAX),
             long_polls: quota(limits::LONG_POLLS_MAX, limits::LONG_POLLS_SHARE_MAX),
-            probes: quota(limits::PROBES_MAX, limits::PROBES_MAX),
+            probes: quota(limits::PROBES_MAX, limits::PROBES_SHARE_MAX),
+            scrapes: quota(limits::SCRAPES_MAX, limits::SCRAPES_SHARE_MAX),
+            large_predictions: quota(limits::LARGE_PREDICTIONS_MAX, limits::LARGE_PREDICTIONS_SHARE_MAX),
             public: quota(limits::PUBLIC_REQUESTS_MAX, limits::PUBLIC_REQUESTS_SHARE_MAX),
             authentications: quota(limits::AUTHENTICATIONS_MAX, limits::AUTHENTICATIONS_SHARE_MAX),
             body_bytes: Quota::new(limits::BODY_BYTES_TOTAL_MAX, limits::BODY_BYTES_SHARE_MAX),
@@ -48,15 +63,25 @@ impl Default for Quotas {
 }
 
 impl Quotas {
-    /// Admits a probe.
-    pub(crate) fn probe(&self, peer: Holder) -> Result<Permit, HttpError> {
-        self.probes.acquire(peer, 1).map_err(|_| refused(Exceeded::Total, "probes", limits::PROBES_MAX))
+    /// Admits a request that needs no credentials; `None` for one that no quota bounds.
+    pub(crate) fn public(&self, class: RequestClass, peer: Holder) -> Result<Option<Permit>, HttpError> {
+        match class {
+            RequestClass::Liveness => Ok(None),
+            RequestClass::Probe => {
+                let maxima = (limits::PROBES_MAX, limits::PROBES_SHARE_MAX);
+                take(&self.probes, peer, "probes", maxima).map(Some)
+            }
+            RequestClass::Ordinary | RequestClass::LongPoll | RequestClass::Scrape => {
+                let maxima = (limits::PUBLIC_REQUESTS_MAX, limits::PUBLIC_REQUESTS_SHARE_MAX);
+                take(&self.public, peer, "requests without credentials", maxima).map(Some)
+            }
+        }
     }
 
-    /// Admits a request that needs no credentials.
-    pub(crate) fn public(&self, peer: Holder) -> Result<Permit, HttpError> {
-        let maxima = (limits::PUBLIC_REQUESTS_MAX, limits::PUBLIC_REQUESTS_SHARE_MAX);
-        take(&self.public, peer, "requests without credentials", maxima)
+    /// Admits the computation of a large prediction.
+    pub(crate) fn large_prediction(&self, principal: Holder) -> Result<Permit, HttpError> {
+        let maxima = (limits::LARGE_PREDICTIONS_MAX, limits::LARGE_PREDICTIONS_SHARE_MAX);
+        take(&self.large_predictions, principal, "large predictions", maxima)
     }
 
     /// Admits a request to authentication.
@@ -72,7 +97,11 @@ impl Quotas {
                 let maxima = (limits::LONG_POLLS_MAX, limits::LONG_POLLS_SHARE_MAX);
                 take(&self.long_polls, principal, "long polls", maxima)
             }
-            RequestClass::Ordinary | RequestClass::Probe => {
+            RequestClass::Scrape => {
+                let maxima = (limits::SCRAPES_MAX, limits::SCRAPES_SHARE_MAX);
+                take(&self.scrapes, principal, "requests for metrics", maxima)
+            }
+            RequestClass::Ordinary | RequestClass::Liveness | RequestClass::Probe => {
                 let maxima = (limits::REQUESTS_MAX, limits::REQUESTS_SHARE_MAX);
                 take(&self.ordinary, principal, "requests", maxima)
             }

@@ -35,6 +35,7 @@ pub use error::{HttpError, status};
 pub use host::{HostPeer, serve_host};
 pub use open_files::raise_open_file_limit;
 pub use perimeter::{Options, Perimeter};
+pub use quota::Permit;
 pub use request::{RequestMeta, RequestStart};
 pub use routes::Routes;
 pub use server::{PeerAddr, PlainTcp, ServeLimits, ShutdownSignal, Transport, serve};

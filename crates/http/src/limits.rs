@@ -59,5 +59,16 @@ pub const AUTHENTICATIONS_MAX: usize = 4_096;
 /// The share of [`AUTHENTICATIONS_MAX`] of one peer, which may be a proxy of many clients; a further request is answered
 /// 429.
 pub const AUTHENTICATIONS_SHARE_MAX: usize = 2_048;
-/// Probes in flight at once. No other request takes their room.
+/// Probes in flight at once that ask whether the server is ready. No other request takes their room; one that asks whether
+/// the server is alive needs none.
 pub const PROBES_MAX: usize = 64;
+/// The share of [`PROBES_MAX`] of one peer; a further one is answered 429.
+pub const PROBES_SHARE_MAX: usize = 16;
+/// Requests for the metrics in flight at once; a further one is answered 503.
+pub const SCRAPES_MAX: usize = 16;
+/// The share of [`SCRAPES_MAX`] of one principal; a further one is answered 429.
+pub const SCRAPES_SHARE_MAX: usize = 4;
+/// Large predictions that are computed at once; a further one is answered 503.
+pub const LARGE_PREDICTIONS_MAX: usize = 32;
+/// The share of [`LARGE_PREDICTIONS_MAX`] of one principal; a further one is answered 429.
+pub const LARGE_PREDICTIONS_SHARE_MAX: usize = 8;

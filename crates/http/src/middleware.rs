@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, ErrorKind};
 
-use crate::admission::{RequestClass, peer};
+use crate::admission::peer;
 use crate::authentication::{authenticate, missing_credentials};
 use crate::authorization::{Access, ResolvedProject, authorize};
 use crate::body::{BodyAccount, hold};
@@ -114,11 +114,11 @@ async fn answer<T: 'static, S: Send + 'static, H: Handler<T, S>>(
 /// continues when its client disconnects, and a response takes memory until it is read.
 struct Place {
     in_flight: InFlight,
-    _permit: Permit,
+    _permit: Option<Permit>,
 }
 
 impl Place {
-    fn new(perimeter: &Perimeter, permit: Permit) -> Self {
+    fn new(perimeter: &Perimeter, permit: Option<Permit>) -> Self {
         let in_flight = perimeter.metrics().in_flight().clone();
         in_flight.inc();
         Self { in_flight, _permit: permit }
@@ -159,9 +159,9 @@ async fn admit(
     meta: &mut RequestMeta,
 ) -> Result<(Request, Place), Refusal> {
     let (mut parts, body) = request.into_parts();
-    let (quotas, peer, is_probe) = (perimeter.quotas(), peer(&parts), route.class == RequestClass::Probe);
+    let (quotas, peer) = (perimeter.quotas(), peer(&parts));
     RequestOrigin::of(&parts).check(&perimeter.options().hosts)?;
-    if !is_probe {
+    if !route.class.is_of_operations() {
         if parts.extensions.get::<ReservedConnection>().is_some() {
             return Err(out_of_connections().into());
         }
@@ -172,16 +172,15 @@ async fn admit(
         if is_refused {
             return Err(stopping().into());
         }
-        let permit = if is_probe { quotas.probe(peer)? } else { quotas.public(peer)? };
+        let permit = quotas.public(route.class, peer)?;
         parts.extensions.insert(BodyAccount::public(quotas.body_bytes.clone(), peer));
         return Ok((Request::from_parts(parts, body), Place::new(perimeter, permit)));
     }
-    let arrived = if is_probe { quotas.probe(peer)? } else { quotas.authentication(peer)? };
+    let _arrived = quotas.authentication(peer)?;
     let identity = authenticate(perimeter, surface.credentials(), &parts).await?.ok_or(Refusal::NoCredentials)?;
     meta.identity = Some(identity.clone());
     let principal = Holder::Principal(identity.principal.id);
-    let permit = if is_probe { arrived } else { quotas.authenticated(route.class, principal)? };
-    let place = Place::new(perimeter, permit);
+    let place = Place::new(perimeter, Some(quotas.authenticated(route.class, principal)?));
     parts.extensions.insert(BodyAccount::authenticated(quotas.body_bytes.clone(), principal));
     // The server waits for running steps, which log to it until they end.
     if is_refused && identity.principal.run.is_none() {

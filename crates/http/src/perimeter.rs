@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use crate::Slices;
+use http::request::Parts;
 use perennial_core::permission::Principal;
 use perennial_kernel::Caller;
 use perennial_kernel::access::TokenCache;
 use rand::RngCore;
 
-use crate::admission::Quotas;
+use crate::admission::{self, Quotas};
+use crate::authentication::Identity;
+use crate::error::HttpError;
 use crate::metrics::RequestMetrics;
+use crate::quota::{Holder, Permit};
 
 /// How callers are admitted.
 #[derive(Debug, Clone)]
@@ -76,6 +80,16 @@ impl Perimeter {
     /// Requests counted and timed, and the registry that other metrics join.
     pub fn metrics(&self) -> &RequestMetrics {
         &self.0.metrics
+    }
+
+    /// Admits the computation of a large prediction, until the permit is dropped, for the caller of a request of which these
+    /// are the parts.
+    ///
+    /// # Errors
+    /// `busy` when as many are computed as all callers together, or this one, may have.
+    pub fn admit_large_prediction(&self, parts: &Parts) -> Result<Permit, HttpError> {
+        let principal = parts.extensions.get::<Identity>().map(|identity| Holder::Principal(identity.principal.id));
+        self.quotas().large_prediction(principal.unwrap_or_else(|| admission::peer(parts)))
     }
 
     /// Requests in flight and bytes of bodies, by holder.

@@ -97,7 +97,7 @@ impl Quota {
 }
 
 /// An amount that a holder took; given back on drop.
-pub(crate) struct Permit {
+pub struct Permit {
     quota: Quota,
     holder: Holder,
     amount: u64,

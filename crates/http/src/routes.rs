@@ -84,10 +84,22 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.method(MethodFilter::DELETE, path, access, handler)
     }
 
-    /// Answers GET at `path` for probers, even when the server is too busy for other requests.
+    /// Answers GET at `path`, which asks whether the server is alive: in any case, by a handler that waits for nothing.
     #[must_use]
-    pub fn probe<T: 'static, H: Handler<T, S>>(self, path: &str, access: Access, handler: H) -> Self {
-        self.add(MethodFilter::GET, path, access, RequestClass::Probe, handler)
+    pub fn liveness<T: 'static, H: Handler<T, S>>(self, path: &str, handler: H) -> Self {
+        self.add(MethodFilter::GET, path, Access::Public, RequestClass::Liveness, handler)
+    }
+
+    /// Answers GET at `path`, which asks whether the server is ready: even when it is too busy for other requests.
+    #[must_use]
+    pub fn probe<T: 'static, H: Handler<T, S>>(self, path: &str, handler: H) -> Self {
+        self.add(MethodFilter::GET, path, Access::Public, RequestClass::Probe, handler)
+    }
+
+    /// Answers GET at `path` with metrics, even when the server is too busy for other requests.
+    #[must_use]
+    pub fn scrape<T: 'static, H: Handler<T, S>>(self, path: &str, access: Access, handler: H) -> Self {
+        self.add(MethodFilter::GET, path, access, RequestClass::Scrape, handler)
     }
 
     /// Answers GET at `path` with a handler that may wait for an event.

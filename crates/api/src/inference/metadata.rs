@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use perennial_core::Result;
-use perennial_core::model::{InputKind, InputTime, Signature};
+use perennial_core::model::{InputKind, Signature};
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
 use perennial_core::task::TaskKind;
@@ -25,8 +25,8 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
         .get("/v2", Access::Authenticated, server)
         .get("/v2/", Access::Authenticated, server)
-        .probe("/v2/health/live", Access::Public, live)
-        .probe("/v2/health/ready", Access::Public, ready)
+        .liveness("/v2/health/live", live)
+        .probe("/v2/health/ready", ready)
         .get("/v2/models/{endpoint}", ask, model)
         .get("/v2/models/{endpoint}/versions/{version}", ask, model_version)
         .get("/v2/models/{endpoint}/ready", ask, model_ready)
@@ -103,17 +103,11 @@ fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<
         let mut described = json!({ "name": input.name, "datatype": datatype, "shape": [-1] });
         // A time is a number of epoch seconds, or a text of the datatype BYTES.
         if let Some(time) = input.time {
-            described["parameters"] = parameters_of(time);
+            described["parameters"] = json!({ "time": time, "unit": "epoch seconds", "text": time.example() });
         }
         described
     });
-    let key: Vec<&str> = deployment.key.iter().map(|key| key.name.as_str()).collect();
-    let mut properties = json!({ "version": answering.number, "key": key });
-    let key_times = deployment.key.iter().filter_map(|key| Some((key.name.clone(), parameters_of(key.time?))));
-    let key_times: serde_json::Map<String, Value> = key_times.collect();
-    if !key_times.is_empty() {
-        properties["key_times"] = key_times.into();
-    }
+    let mut properties = json!({ "version": answering.number, "key": deployment.key });
     if signature.task == TaskKind::Multiclass {
         properties["classes"] = classes_of(signature);
     }
@@ -125,11 +119,6 @@ fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<
         "outputs": outputs_of(signature),
         "properties": properties,
     }))
-}
-
-/// How a request may have a time.
-fn parameters_of(time: InputTime) -> Value {
-    json!({ "time": time, "unit": "epoch seconds", "text": time.example() })
 }
 
 /// The classes in the order of the probabilities, in the type of the outcomes.

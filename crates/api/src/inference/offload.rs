@@ -2,35 +2,30 @@
 
 use std::future::Future;
 
-use perennial_core::{Error, ErrorCode, Result};
+use http::request::Parts;
+use perennial_core::{Error, Result};
+use perennial_http::HttpError;
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::limits;
 use crate::state::ApiState;
 
 /// Runs `work` on a body of `bytes` (`None`: unknown until decompressed): on the calling task when they are few, else on
-/// a blocking thread, which then also waits for the model. At most [`INFER_LARGE_MAX`](limits::INFER_LARGE_MAX) large
-/// requests run at the same time.
+/// a blocking thread, which then also waits for the model. Callers share the large ones that are computed at the same time;
+/// `parts` are those of the request.
 pub(super) async fn run_or_offload<T: Send + 'static>(
     state: &ApiState,
+    parts: &Parts,
     bytes: Option<usize>,
     work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
+) -> Result<T, HttpError> {
     if bytes.is_some_and(|bytes| bytes <= limits::INFER_INLINE_BYTES) {
-        return work.await;
+        return Ok(work.await?);
     }
-    let (permit, runtime) = (try_acquire(state)?, Handle::current());
+    let (permit, runtime) = (state.perimeter.admit_large_prediction(parts)?, Handle::current());
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         runtime.block_on(work)
     });
-    done.await.map_err(|panic| Error::internal("an inference request ended abruptly", panic))?
-}
-
-fn try_acquire(state: &ApiState) -> Result<OwnedSemaphorePermit> {
-    state.large_requests.clone().try_acquire_owned().map_err(|_| {
-        Error::new(ErrorCode::Busy, format!("{} large requests are in flight", limits::INFER_LARGE_MAX))
-            .with_hint("try again in a moment")
-    })
+    Ok(done.await.map_err(|panic| Error::internal("an inference request ended abruptly", panic))??)
 }

@@ -77,7 +77,7 @@ pub(super) async fn invocations(
     let encoding = ContentEncoding::of(&parts.headers)?;
     let body = body::read(&parts, body, bytes_max).await?;
     let app = state.app.clone();
-    let answered = run_or_offload(&state, encoding.decompressed_bytes(&body), async move {
+    let answered = run_or_offload(&state, &parts, encoding.decompressed_bytes(&body), async move {
         let body = encoding.decompress(body, bytes_max)?;
         let deployment = super::acquire(&app, &endpoint)?;
         let inputs = match media {

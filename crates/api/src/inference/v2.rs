@@ -28,7 +28,7 @@ pub(super) async fn infer(
     Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    Ok(respond(&state, endpoint, None, (id, began), request).await?)
+    respond(&state, endpoint, None, (id, began), request).await
 }
 
 pub(super) async fn infer_version(
@@ -40,7 +40,7 @@ pub(super) async fn infer_version(
     request: Request,
 ) -> Result<Response, HttpError> {
     let version = super::version(&version)?;
-    Ok(respond(&state, endpoint, Some(version), (id, began), request).await?)
+    respond(&state, endpoint, Some(version), (id, began), request).await
 }
 
 async fn respond(
@@ -49,13 +49,13 @@ async fn respond(
     version: Option<i64>,
     (id, began): (RequestId, Instant),
     request: Request,
-) -> Result<Response> {
+) -> Result<Response, HttpError> {
     let bytes_max = super::find(state, &endpoint, super::body_bytes_max)?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, ContentEncoding::of(&parts.headers)?);
     let body = body::read(&parts, body, bytes_max).await?;
     let app = state.app.clone();
-    let written = run_or_offload(state, encoding.decompressed_bytes(&body), async move {
+    let written = run_or_offload(state, &parts, encoding.decompressed_bytes(&body), async move {
         let body = encoding.decompress(body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
         let deployment = super::acquire(&app, &endpoint)?;

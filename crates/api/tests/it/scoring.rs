@@ -1,9 +1,19 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::join_all;
 use http::{Method, StatusCode};
+use perennial_core::frame::Frame;
+use perennial_core::model::{PredictError, Scores, Signature};
+use perennial_core::permission::Role;
 use perennial_core::port::data::Values;
+use perennial_core::port::model::LoadedModel;
 use perennial_core::port::prediction::TrafficRole;
-use perennial_release::{Deployment, Route, Routes};
+use perennial_http::limits;
+use perennial_release::{Deployment, LoadedVersion, Route, Routes};
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::support::{Answer, Server};
 
@@ -156,6 +166,55 @@ async fn what_only_the_canary_takes_is_read_as_it_takes_it() {
     server.test.app.endpoints.router.replace(Deployment { routes, ..answering() }).await;
     let answer = ask(&server, json!({ "dataframe_records": [row(json!(7), json!(500), json!("AA"))] })).await;
     assert_eq!((answer.status, answer.header("x-model-version")), (StatusCode::OK, Some("2")), "{}", answer.text());
+}
+
+/// A model that begins to answer, and answers when it may.
+struct Waiting {
+    model: Arc<dyn LoadedModel>,
+    begun: Semaphore,
+    may_end: Semaphore,
+}
+
+#[async_trait]
+impl LoadedModel for Waiting {
+    fn signature(&self) -> &Arc<Signature> {
+        self.model.signature()
+    }
+
+    async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
+        self.begun.add_permits(1);
+        self.may_end.acquire().await.unwrap().forget();
+        self.model.predict(frame).await
+    }
+}
+
+#[tokio::test]
+async fn large_requests_of_one_principal_leave_room_for_those_of_others() {
+    let server = Server::with_model(&TestModel::regression(0.0)).await;
+    let answering = Deployment::clone(&server.test.app.endpoints.router.find("delay").unwrap());
+    let champion = answering.champion().clone();
+    let (begun, may_end) = (Semaphore::new(0), Semaphore::new(0));
+    let model = Arc::new(Waiting { model: champion.model.clone(), begun, may_end });
+    let routes = Routes::new(LoadedVersion { model: model.clone(), ..champion });
+    server.test.app.endpoints.router.replace(Deployment { routes, ..answering }).await;
+    let viewer = server.test.token("viewer", Role::Viewer, None).await.unwrap();
+    let body = json!({ "inputs": { "x": vec![1.5; 10_000] } });
+    let ask_as = async |token: &str| server.call_as(token, Method::POST, ASK, Some(body.clone())).await;
+    let begun = async |count: usize| model.begun.acquire_many(count as u32).await.unwrap().forget();
+    let share = limits::LARGE_PREDICTIONS_SHARE_MAX;
+    let others = async {
+        begun(share).await;
+        let refused = ask_as(&viewer).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text());
+        let end = async {
+            begun(1).await;
+            model.may_end.add_permits(share + 1);
+        };
+        let (answer, ()) = tokio::join!(ask_as(&server.admin), end);
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    };
+    let (held, ()) = tokio::join!(join_all((0..share).map(|_| ask_as(&viewer))), others);
+    assert!(held.iter().all(|answer| answer.status == StatusCode::OK));
 }
 
 #[tokio::test]

@@ -37,8 +37,11 @@ async fn start(connections_max: usize) -> (Running, Arc<Semaphore>) {
                 fields.len().to_string()
             })
             .long_poll("/wait", Access::Authenticated, wait)
-            .probe("/health", Access::Public, || async { "alive" })
-            .probe("/metrics", Access::Authenticated, || async { "metrics" })
+            .liveness("/health", || async { "alive" })
+            .probe("/ready", || async { "ready" })
+            .probe("/never", std::future::pending::<()>)
+            .scrape("/metrics", Access::Authenticated, || async { "metrics" })
+            .scrape("/endless", Access::Authenticated, std::future::pending::<()>)
     })
     .await;
     (Running::over(server, PlainTcp, connections_max).await, waiting)
@@ -131,6 +134,20 @@ async fn long_polls_of_one_viewer_leave_room_for_other_clients() {
     }
     assert_ok(&ask(address, &get("/health", "")).await, "alive");
     assert_eq!(waiting.len(), limits::LONG_POLLS_SHARE_MAX);
+}
+
+#[tokio::test]
+async fn probes_and_scrapes_of_one_client_leave_room_for_those_of_others() {
+    let (Running { address, server, stop: _stop, .. }, _) = start(limits::CONNECTIONS_MAX).await;
+    let _probes = exhaust(address, &get("/never", ""), limits::PROBES_SHARE_MAX).await;
+    let viewer = server.test.token("viewer", Role::Viewer, None).await.unwrap();
+    let _scrapes = exhaust(address, &get("/endless", &viewer), limits::SCRAPES_SHARE_MAX).await;
+    assert_ok(&ask(address, &get("/ready", "")).await, "ready");
+    assert_ok(&ask(address, &get("/metrics", &server.admin)).await, "metrics");
+    let mut same = send(address, [127, 0, 0, 1], &get("/health", "")).await;
+    let mut answer = String::new();
+    timeout(WAIT_MAX, same.read_to_string(&mut answer)).await.expect("the server answers").unwrap();
+    assert_ok(&answer, "alive");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn panics() -> StatusCode {
 async fn a_handler_that_panics_is_answered_as_an_internal_error_with_its_id() {
     let server = Server::start(|routes| {
         let routes = routes.get("/broken", Access::Public, panics).post("/broken", Access::Public, panics);
-        routes.probe("/health", Access::Public, || async {})
+        routes.probe("/health", || async {})
     })
     .await;
     for method in [Method::GET, Method::POST] {
@@ -74,11 +74,10 @@ async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
         std::future::pending::<()>().await;
     };
     let server = Server::start(|routes| {
-        routes.get("/wait", Access::Authenticated, wait).get("/fast", Access::Authenticated, || async {}).probe(
-            "/health",
-            Access::Public,
-            || async {},
-        )
+        routes
+            .get("/wait", Access::Authenticated, wait)
+            .get("/fast", Access::Authenticated, || async {})
+            .probe("/health", || async {})
     })
     .await;
     let tokens = tokens(&server, limits::REQUESTS_MAX / limits::REQUESTS_SHARE_MAX).await;
