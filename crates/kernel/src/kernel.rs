@@ -24,10 +24,20 @@ use crate::Caller;
 use crate::jobs::Jobs;
 use crate::lease::Lease;
 use crate::project_clock::ProjectClock;
+use crate::project_permits::ProjectPermits;
 use crate::supervisor::Supervisor;
 
-/// Steps that run at the same time.
+/// Steps of a project that compute at the same time.
 pub const STEPS_MAX: usize = 2;
+
+/// Steps of all projects that compute at the same time.
+const STEPS_TOTAL_MAX: usize = 4;
+
+/// Models that are loaded at the same time.
+const LOADS_TOTAL_MAX: usize = 8;
+
+/// Models of one project that are loaded at the same time: by a run, by the scheduler, and by a rollback.
+const LOADS_MAX: usize = 3;
 
 /// Short work, such as loading a model, at the same time.
 const SHORT_MAX: usize = 4;
@@ -87,7 +97,9 @@ pub struct Kernel {
     /// Whether this server may answer and act.
     pub lease: Lease,
     /// Bounds CPU-heavy work: one permit for each computation under way.
-    pub compute: Arc<Semaphore>,
+    pub compute: ProjectPermits,
+    /// Bounds the loads of models.
+    pub(crate) loads: ProjectPermits,
     /// Bounds short work on blocking threads, which never waits for a training.
     short: Arc<Semaphore>,
     /// Where this server answers, as steps reach it: `http://127.0.0.1:<port>`.
@@ -109,7 +121,8 @@ impl Kernel {
             server: ServerId::generate(),
             work: Supervisor::new(),
             lease: Lease::default(),
-            compute: Arc::new(Semaphore::new(STEPS_MAX)),
+            compute: ProjectPermits::new(STEPS_TOTAL_MAX, STEPS_MAX),
+            loads: ProjectPermits::new(LOADS_TOTAL_MAX, LOADS_MAX),
             short: Arc::new(Semaphore::new(SHORT_MAX)),
             address: std::sync::OnceLock::new(),
             public_address: std::sync::OnceLock::new(),
@@ -167,12 +180,13 @@ impl Kernel {
         Ok(clocks.entry(id).or_insert(clock).clone())
     }
 
-    /// Runs CPU-heavy work on a blocking thread, at most [`STEPS_MAX`] at the same time.
+    /// Runs CPU-heavy work of a project on a blocking thread, at most [`STEPS_MAX`] at the same time.
     pub async fn run_blocking_heavy<T: Send + 'static>(
         &self,
+        project: ProjectId,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        run_blocking(self.compute.clone(), work).await
+        run_blocking(self.compute.acquire(project).await?, work).await
     }
 
     /// Runs work of seconds at most on a blocking thread; it never waits for heavy work.
@@ -180,15 +194,16 @@ impl Kernel {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        run_blocking(self.short.clone(), work).await
+        let permit = self.short.clone().acquire_owned().await;
+        run_blocking(permit.map_err(|closed| Error::internal("the server is stopping", closed))?, work).await
     }
 }
 
+/// Runs work on a blocking thread, which holds the permit.
 async fn run_blocking<T: Send + 'static>(
-    permits: Arc<Semaphore>,
+    permit: impl Send + 'static,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let permit = permits.acquire_owned().await.map_err(|closed| Error::internal("the server is stopping", closed))?;
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()

@@ -6,7 +6,9 @@
 mod caller;
 mod kernel;
 mod lock_order;
+mod models;
 mod project_clock;
+mod project_permits;
 
 pub mod access;
 pub mod alerts;
@@ -24,6 +26,7 @@ pub use kernel::{ARTIFACT_ROOT, Kernel, STEPS_MAX, Services};
 pub use ledger::{LedgerEvent, Recorder};
 pub use lock_order::{LockRank, OrderedGuard, OrderedMutex};
 pub use project_clock::ProjectClock;
+pub use project_permits::{ProjectPermit, ProjectPermits};
 
 use perennial_core::{Error, ErrorCode};
 

@@ -56,7 +56,8 @@ pub fn reference_of(version: &ModelVersion) -> Result<ModelReference> {
 
 /// Loads a model version for prediction.
 pub async fn load_version(kernel: &Arc<Kernel>, version: &ModelVersion) -> Result<Arc<dyn LoadedModel>> {
-    steps::load_model(kernel, &reference_of(version)?, &format!("version {}", version.number)).await
+    let name = format!("version {}", version.number);
+    steps::load_model(kernel, version.project_id, &reference_of(version)?, &name).await
 }
 
 /// Decides over the candidate of this run, once for the same evidence and gates.

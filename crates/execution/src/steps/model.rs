@@ -5,7 +5,7 @@ use std::sync::Arc;
 use perennial_core::blob::{Manifest, ManifestFile};
 use perennial_core::entity::{NewRun, RunArtifact, RunBatch, RunUpdate, StepOutput, StepOutputKind, Tag};
 use perennial_core::frame::Frame;
-use perennial_core::id::{RunId, StepRunId};
+use perennial_core::id::{ProjectId, RunId, StepRunId};
 use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::name::StepName;
 use perennial_core::port::model::{LoadedModel, ModelFiles};
@@ -60,8 +60,13 @@ impl ModelReference {
     }
 }
 
-/// Loads a model.
-pub async fn load(kernel: &Arc<Kernel>, reference: &ModelReference, name: &str) -> Result<Arc<dyn LoadedModel>> {
+/// Loads a model of a project.
+pub async fn load(
+    kernel: &Arc<Kernel>,
+    project: ProjectId,
+    reference: &ModelReference,
+    name: &str,
+) -> Result<Arc<dyn LoadedModel>> {
     let manifest = Manifest::parse(&reference.manifest)?;
     let (Some(onnx), Some(signature)) = (&reference.onnx, &reference.signature) else {
         return Err(Error::new(
@@ -73,7 +78,7 @@ pub async fn load(kernel: &Arc<Kernel>, reference: &ModelReference, name: &str) 
         )
         .with_hint(export_hint(&reference.flavor)));
     };
-    kernel.services.models.load(files(kernel, &manifest, onnx).await?, signature).await
+    kernel.load_model(project, files(kernel, &manifest, onnx).await?, signature.clone()).await
 }
 
 /// A model's files in a local folder, which stays while the result exists.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
+
 use perennial_core::blob::BlobDigest;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{Endpoint, Promotion, PromotionKind};
@@ -50,8 +52,9 @@ fn answers(test: &TestApp) -> i64 {
 #[tokio::test]
 async fn a_rollback_waits_for_no_training() {
     let (test, project) = with_two_versions().await;
-    let permits = test.app.kernel.compute.available_permits();
-    let _training = test.app.kernel.compute.clone().acquire_many_owned(permits as u32).await.unwrap();
+    let compute = &test.app.kernel.compute;
+    let _trainings = [compute.acquire(project.id).await.unwrap(), compute.acquire(project.id).await.unwrap()];
+    assert!(compute.acquire(project.id).now_or_never().is_none(), "no further training begins");
     let name = "delay".parse().unwrap();
     let before = test.app.endpoints.get(&test.system(), &project, &name).await.unwrap().before;
     test.app.endpoints.rollback(&test.system(), &project, &name, None).await.unwrap();

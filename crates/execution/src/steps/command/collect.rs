@@ -130,9 +130,7 @@ async fn take_model(
         let files = model::files(kernel, &manifest, file.path.as_str()).await?;
         let hint = hint(context)?;
         let mut signature = kernel
-            .services
-            .models
-            .signature(files, hint)
+            .model_signature(context.project.id, files, hint)
             .await
             .map_err(|error| error.with_message(format!("the model of step `{step}`: {}", error.message())))?;
         signature.declare_times(|name| column_class(context, name));
