@@ -112,7 +112,11 @@ impl EmbeddedServer {
             artifacts: paths.artifacts.clone().unwrap_or_else(|| "the data folder".to_owned()),
         };
         file.write(&paths.data)?;
-        Ok(Some(Self { server: bound.serve(), data: paths.data.clone(), _lock: lock }))
+        let server = bound.serve();
+        if lifetime == Lifetime::Command {
+            server.endpoints_opened().await;
+        }
+        Ok(Some(Self { server, data: paths.data.clone(), _lock: lock }))
     }
 
     /// A client of this server.

@@ -10,33 +10,33 @@ mod answer;
 mod approved;
 mod canary;
 mod catch_up;
+mod opening;
 mod predictions;
 mod promotion;
 mod reconcile;
 mod unlogged;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use jiff::tz::TimeZone;
-use perennial_config::Task;
 use perennial_core::Result;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind, WorkKind};
 use perennial_core::id::{ModelId, ProjectId};
-use perennial_core::model::{InputTime, Signature};
+use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
-use perennial_store::{dataset_versions, datasets, endpoints, model_versions, promotions};
+use perennial_store::{endpoints, model_versions, promotions};
 use tokio::sync::Notify;
 
 use crate::decisions::{CHAMPION, load_version};
 use crate::releases::PROMOTIONS_READ;
 use crate::releasing::Releasing;
-use crate::router::{Deployment, EndpointRouter, KeyColumn, LoadedVersion, Route, Routes};
+use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};
 use crate::{approvals, refusals};
 use perennial_ingest::Ingest;
 use perennial_kernel::attempts::{self, Work};
@@ -49,6 +49,7 @@ pub use answer::{Answer, Extra, Request};
 pub(crate) use catch_up::Behind;
 pub use catch_up::EndpointFault;
 use catch_up::Retries;
+use opening::Uncounted;
 pub use perennial_config::REQUEST_BYTES_MAX;
 pub(crate) use promotion::champion_before;
 use promotion::{promotion, store_promotions};
@@ -66,6 +67,9 @@ pub struct Endpoints {
     evaluating: Mutex<HashMap<ProjectId, OrderedMutex>>,
     retries: Retries,
     unlogged: Unlogged,
+    /// The endpoints with an alert about a model that computes nothing.
+    failing: Mutex<HashSet<(ProjectId, EndpointName)>>,
+    uncounted: Uncounted,
     /// Notified when an approved release has continued.
     pub(crate) continued: Notify,
 }
@@ -74,9 +78,20 @@ impl Endpoints {
     /// No endpoint answers yet: [`Endpoints::open_all`] opens them.
     pub fn new(kernel: Arc<Kernel>, projects: Arc<Projects>, ingest: Arc<Ingest>) -> Arc<Self> {
         let (router, evaluating, retries) = (EndpointRouter::default(), Mutex::default(), Retries::default());
-        let unlogged = Unlogged::default();
+        let (unlogged, failing, uncounted) = (Unlogged::default(), Mutex::default(), Uncounted::default());
         let continued = Notify::new();
-        Arc::new(Self { kernel, projects, ingest, router, evaluating, retries, unlogged, continued })
+        Arc::new(Self {
+            kernel,
+            projects,
+            ingest,
+            router,
+            evaluating,
+            retries,
+            unlogged,
+            failing,
+            uncounted,
+            continued,
+        })
     }
 
     /// The lock that one evaluation of a project's canaries holds.
@@ -373,7 +388,6 @@ impl Endpoints {
             let ready = ready.filter(|ready| ready.number == number)?;
             Some(LoadedVersion { stats: Arc::default(), ..ready.clone() })
         };
-        let mut versions = Vec::new();
         // Statistics belong to a version in its role.
         let stays = |number: i64, role: TrafficRole| {
             let deployment = self.router.find_in(project.id, name.as_str())?;
@@ -381,28 +395,50 @@ impl Endpoints {
             let stats = if *before == role { version.stats.clone() } else { Arc::default() };
             Some(LoadedVersion { stats, ..version.clone() })
         };
-        let canary_number = endpoint.canary_number.filter(|_| endpoint.has_active_canary());
-        for (role, number) in [(TrafficRole::Champion, Some(champion)), (TrafficRole::Canary, canary_number)] {
-            let Some(number) = number else { continue };
-            versions.push(match stays(number, role).or_else(|| ready(number)) {
-                Some(version) => version,
-                None => load(&self.kernel, &endpoint, number).await?,
-            });
+        let version = async |number: i64, role: TrafficRole| match stays(number, role).or_else(|| ready(number)) {
+            Some(version) => Ok(version),
+            None => load(&self.kernel, &endpoint, number).await,
+        };
+        let champion = version(champion, TrafficRole::Champion).await?;
+        let Some(number) = endpoint.canary_number.filter(|_| endpoint.has_active_canary()) else {
+            self.deploy(project, &endpoint, champion, None).await;
+            return Ok(());
+        };
+        if self.router.find_in(project.id, name.as_str()).is_none() {
+            // The champion answers while the canary is loaded.
+            self.deploy(project, &endpoint, champion.clone(), None).await;
         }
-        let followed = followed(&self.kernel, project, &endpoint).await;
+        match version(number, TrafficRole::Canary).await {
+            Ok(canary) => {
+                self.deploy(project, &endpoint, champion, Some(canary)).await;
+                Ok(())
+            }
+            Err(error) => {
+                // The champion answers alone until the canary can.
+                self.deploy(project, &endpoint, champion, None).await;
+                Err(error.with_message(format!("the canary, version {number}, does not answer: {}", error.chain())))
+            }
+        }
+    }
+
+    /// Swaps in the versions of an endpoint, by the project file that it follows.
+    async fn deploy(
+        &self,
+        project: &Arc<ProjectState>,
+        endpoint: &Endpoint,
+        mut champion: LoadedVersion,
+        canary: Option<LoadedVersion>,
+    ) {
+        let name = &endpoint.name;
+        let followed = followed(&self.kernel, project, endpoint).await;
         let said = followed.as_ref().map(|submission| &submission.project);
         let declared = said.and_then(|said| said.endpoints.get(name));
-        let key = match said.and_then(|said| said.task.as_ref()) {
-            Some(task) => key_columns(&self.kernel, project.id, task).await?,
-            None => Vec::new(),
-        };
-        let mut versions = versions.into_iter();
-        let Some(mut champion) = versions.next() else { return Ok(()) };
+        let key = said.and_then(|said| said.task.as_ref()).map(|task| task.key.clone()).unwrap_or_default();
         let salt = format!("{}:{}", endpoint.canary_decision_id.map(|id| id.to_string()).unwrap_or_default(), name);
         let current = self.router.find_in(project.id, name.as_str());
         let is_same_canary =
             current.is_some_and(|current| current.routes.canary().is_some() && current.routes.salt() == salt);
-        let routes = match versions.next() {
+        let routes = match canary {
             None => Routes::new(champion),
             Some(mut version) => {
                 if !is_same_canary {
@@ -426,37 +462,6 @@ impl Endpoints {
             routes,
         };
         self.router.replace(deployment).await;
-        Ok(())
-    }
-}
-
-/// The key columns of a task, by the latest version of its data.
-async fn key_columns(kernel: &Kernel, project: ProjectId, task: &Task) -> Result<Vec<KeyColumn>> {
-    let mut reader = kernel.store().read().await?;
-    let schema = match datasets::find_by_name(&mut reader, project, &task.data).await? {
-        Some(dataset) => dataset_versions::find_latest(&mut reader, dataset.id).await?.map(|version| version.schema),
-        None => None,
-    };
-    let time = |name: &String| InputTime::of(&schema.as_ref()?.field(name)?.class);
-    Ok(task.key.iter().map(|name| KeyColumn { name: name.clone(), time: time(name) }).collect())
-}
-
-impl Endpoints {
-    /// Brings every endpoint that has a champion to life, after a start. One that cannot answer keeps
-    /// no other from it: it is not ready, and the log says why.
-    pub async fn open_all(self: &Arc<Self>) -> Result<()> {
-        let all = endpoints::list_everywhere(&mut *self.kernel.store().read().await?).await?;
-        let all = self.kernel.readable(all);
-        for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
-            match self.projects.get(endpoint.project_id).await {
-                // A failure is kept and logged.
-                Ok(project) => drop(self.open(&project, &endpoint).await),
-                Err(error) => {
-                    tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint does not answer");
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-pub use deployment::{Deployment, KeyColumn, LoadedVersion, Route, Routes};
+pub use deployment::{Deployment, LoadedVersion, Route, Routes};
 use in_flight::{Guard, Tracked};
 use perennial_core::id::ProjectId;
 use perennial_core::name::EndpointName;
@@ -22,18 +22,30 @@ pub use stats::RequestStats;
 /// Time that requests of an earlier deployment have to end by themselves.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
+/// Time that requests of an earlier deployment have to end after their predictions were interrupted.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+
 /// A deployment in use: replacing it waits until this is dropped. Never wait for a replacement while holding one.
 pub type DeploymentGuard = Guard<Deployment>;
 
 /// The deployments of this server, by endpoint.
 pub struct EndpointRouter {
     slots: RwLock<Slots>,
-    drain_grace: Duration,
+    drain: DrainTimes,
+}
+
+/// How long a replacement waits for the requests of an earlier deployment.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainTimes {
+    /// Time that they have to end by themselves.
+    pub grace: Duration,
+    /// Time that they have to end after their predictions were interrupted.
+    pub max: Duration,
 }
 
 impl Default for EndpointRouter {
     fn default() -> Self {
-        Self::with_drain_grace(DRAIN_GRACE)
+        Self::with_drain_times(DrainTimes { grace: DRAIN_GRACE, max: DRAIN_MAX })
     }
 }
 
@@ -83,9 +95,9 @@ impl Slot {
 }
 
 impl EndpointRouter {
-    /// A router that gives the requests of an earlier deployment so long to end by themselves.
-    pub fn with_drain_grace(drain_grace: Duration) -> Self {
-        Self { slots: RwLock::default(), drain_grace }
+    /// A router that waits so long for the requests of an earlier deployment.
+    pub fn with_drain_times(drain: DrainTimes) -> Self {
+        Self { slots: RwLock::default(), drain }
     }
 
     /// The deployment of an endpoint whose name is unique on this server.
@@ -132,8 +144,9 @@ impl EndpointRouter {
     }
 
     /// Replaces the deployment of an endpoint, then waits until no request holds an earlier one. Predictions of models
-    /// that the new one does not have are interrupted after five seconds. A deployment of an earlier generation than
-    /// was swapped in or removed is dropped: it was read before.
+    /// that the new one does not have are interrupted after five seconds; a request that has not ended 30 seconds later
+    /// is logged and no longer waited for. A deployment of an earlier generation than was swapped in or removed is
+    /// dropped: it was read before.
     pub async fn replace(&self, deployment: Deployment) {
         let (project, endpoint) = (deployment.project.id, deployment.endpoint.clone());
         let retired = self.replace_now(deployment);
@@ -142,7 +155,7 @@ impl EndpointRouter {
 
     /// Waits until no request holds one of the deployments.
     async fn drain(&self, (project, endpoint): (ProjectId, &EndpointName), retired: &[Arc<Tracked<Deployment>>]) {
-        if tokio::time::timeout(self.drain_grace, drained(retired)).await.is_ok() {
+        if tokio::time::timeout(self.drain.grace, drained(retired)).await.is_ok() {
             return;
         }
         let current = self.find_in(project, endpoint.as_str());
@@ -157,7 +170,10 @@ impl EndpointRouter {
             }
         }
         drop(current);
-        drained(retired).await;
+        if tokio::time::timeout(self.drain.max, drained(retired)).await.is_err() {
+            let requests = retired.iter().map(|deployment| deployment.in_flight()).sum::<usize>();
+            tracing::error!(endpoint.name = %endpoint, requests, "requests of an earlier deployment do not end");
+        }
     }
 
     /// Replaces the deployment; returns those to drain.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use perennial_core::entity::{PipelineKind, PipelineRun};
+use perennial_core::entity::{Endpoint, PipelineKind, PipelineRun};
 use perennial_core::id;
 use perennial_core::permission::Principal;
 use perennial_core::{Error, ErrorCode, Result};
@@ -61,6 +61,8 @@ pub struct BoundServer {
     socket: UnixListener,
     slices: Arc<Slices>,
     interrupted: Vec<PipelineRun>,
+    /// Endpoints to open.
+    unopened: Vec<Endpoint>,
     lease: lease::Held,
 }
 
@@ -77,6 +79,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     scheduler: Option<JoinHandle<()>>,
+    /// Whether every endpoint was opened, or could not be.
+    opened: watch::Receiver<bool>,
     lease: lease::Held,
 }
 
@@ -107,19 +111,34 @@ impl BoundServer {
         let _ = slices.kernel.address.set(address.clone());
         let _ = slices.kernel.public_address.set(public_address.clone());
         let interrupted = recover(&slices, &paths.data).await?;
+        let unopened = slices.endpoints.begin_opening().await?;
         disk_reserve::keep(&paths.data);
         let data = paths.data.clone();
-        Ok(Self { address, public_address, data, options, host, listener, socket, slices, interrupted, lease })
+        Ok(Self {
+            address,
+            public_address,
+            data,
+            options,
+            host,
+            listener,
+            socket,
+            slices,
+            interrupted,
+            unopened,
+            lease,
+        })
     }
 
-    /// Answers requests.
+    /// Answers requests. The models of endpoints are loaded meanwhile.
     pub fn serve(self) -> Server {
-        let Self { address, public_address, data, options, host, listener, socket, slices, interrupted, lease } = self;
+        let Self { address, public_address, data, options, host, listener, socket, slices, .. } = self;
+        let (interrupted, unopened, lease) = (self.interrupted, self.unopened, self.lease);
         slices.kernel.work.spawn("jobs", slices.worker().run());
         let (stop, stopped) = watch::channel(false);
         let serving = serve(&slices, options, host, (listener, socket), &stopped);
+        let opened = open_endpoints(&slices, unopened);
         let interrupted = Mutex::new(interrupted);
-        Server { address, public_address, data, slices, interrupted, stop, serving, scheduler: None, lease }
+        Server { address, public_address, data, slices, interrupted, stop, serving, scheduler: None, opened, lease }
     }
 }
 
@@ -180,6 +199,12 @@ impl Server {
                 }
             });
         }
+    }
+
+    /// Completes when every endpoint was opened, or could not be: those that can answer do.
+    pub async fn endpoints_opened(&self) {
+        // Without its sender, the opening has ended.
+        let _ = self.opened.clone().wait_for(|opened| *opened).await;
     }
 
     /// Completes when another server has taken over the database.
@@ -250,8 +275,21 @@ async fn recover(slices: &Arc<Slices>, data: &Path) -> Result<Vec<PipelineRun>> 
     loads::sweep(&slices.kernel).await?;
     let interrupted = pipelines::recover(&caller).await?;
     wiring::clear_work(&slices.kernel.services.work);
-    slices.endpoints.open_all().await?;
     Ok(interrupted)
+}
+
+/// Opens endpoints in the background. Returns a value that is true when all were opened, or could not be.
+fn open_endpoints(slices: &Arc<Slices>, unopened: Vec<Endpoint>) -> watch::Receiver<bool> {
+    let (opened, is_opened) = watch::channel(false);
+    let (endpoints, work) = (slices.endpoints.clone(), slices.kernel.work.clone());
+    slices.kernel.work.spawn("opening of endpoints", async move {
+        tokio::select! {
+            () = endpoints.open_each(&unopened) => {}
+            () = work.stopping() => {}
+        }
+        opened.send_replace(true);
+    });
+    is_opened
 }
 
 /// Serves the routes of the API and of the console, over TCP and over the Unix socket, until `stopped` is true.

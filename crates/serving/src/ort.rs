@@ -136,6 +136,10 @@ impl LoadedModel for OrtModel {
         Ok(scores)
     }
 
+    fn fault(&self) -> Option<String> {
+        self.workers.fault()
+    }
+
     fn interrupt(&self) {
         self.workers.interrupt();
     }

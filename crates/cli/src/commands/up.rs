@@ -18,6 +18,9 @@ use crate::database;
 use crate::embedded_server::{EmbeddedServer, Lifetime};
 use crate::output::{note, user_error};
 
+/// How long the start waits for the models of endpoints; the server answers meanwhile.
+const OPENING_WAIT: Duration = Duration::from_secs(10);
+
 /// The time between two checks whether the command that uses the data folder has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -77,6 +80,8 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
             "cannot record the data folder: commands in the project folder will not find this server"
         );
     }
+    // What loads longer is loaded beside the rest of the start.
+    let _ = tokio::time::timeout(OPENING_WAIT, server.endpoints_opened()).await;
     // The scheduler must use the present project file, not that of the last submission.
     if paths.root.join(perennial_config::FILE_NAME).is_file()
         && let Err(error) = server.submit_own_project().await

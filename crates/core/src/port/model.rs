@@ -61,6 +61,11 @@ pub trait LoadedModel: Send + Sync {
     /// that computes [in process](Self::in_process) computes short predictions on the calling thread.
     async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError>;
 
+    /// Why the model computes nothing at present, such as the cause for which its workers die; `None` while it may.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
     /// Ends the predictions that run or wait, where they can be ended: they fail. It does not change later ones.
     fn interrupt(&self) {}
 }

@@ -5,7 +5,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use plan::{Buffers, Plan, Usage};
+pub(crate) use plan::{Bounds, Buffers, Plan, Usage};
 
 use crate::error::{Error, Result, at_most};
 use crate::labels::Labels;
@@ -114,7 +114,7 @@ impl Model {
             validate_input(expected, &mut tensor)?;
             *self.plan.input(position, &mut buffers) = tensor;
         }
-        self.plan.run(&mut buffers, limits::OPERATIONS_MAX)?;
+        self.plan.run(&mut buffers, Bounds { operations_max: limits::OPERATIONS_MAX, is_interrupted: &|| false })?;
         let outputs = || (0..self.outputs.len()).map(|at| self.plan.output(at, &buffers));
         let bytes = outputs().map(|output| output.data().bytes()).sum();
         at_most("bytes of outputs", bytes, limits::RUN_BYTES_MAX)?;

@@ -54,13 +54,22 @@ pub(crate) struct Usage {
     pub(crate) operations: u64,
 }
 
+/// What ends an evaluation.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds<'a> {
+    /// The operations that it may take.
+    pub(crate) operations_max: u64,
+    /// Whether its result is not needed any more. Asked before and after each operator.
+    pub(crate) is_interrupted: &'a (dyn Fn() -> bool + Sync),
+}
+
 struct StepInputs<'a> {
     step: &'a Step,
     slots: &'a [Tensor],
     constants: &'a [Tensor],
     /// Operations of the evaluation so far.
     operations: &'a Cell<u64>,
-    operations_max: u64,
+    bounds: Bounds<'a>,
 }
 
 impl Inputs for StepInputs<'_> {
@@ -78,7 +87,10 @@ impl Inputs for StepInputs<'_> {
 
     fn charge(&self, operations: usize) -> Result<(), String> {
         self.operations.set(self.operations.get().saturating_add(operations as u64));
-        at_most("operations", self.operations.get(), self.operations_max).map_err(|error| error.to_string())
+        if (self.bounds.is_interrupted)() {
+            return Err("the prediction was interrupted".to_owned());
+        }
+        at_most("operations", self.operations.get(), self.bounds.operations_max).map_err(|error| error.to_string())
     }
 }
 
@@ -89,16 +101,16 @@ impl Plan {
         &mut buffers.slots[self.inputs[position]]
     }
 
-    /// Executes all steps on the inputs in `buffers`, within the limits of an evaluation and so many operations.
-    pub(crate) fn run(&self, buffers: &mut Buffers, operations_max: u64) -> Result<Usage> {
+    /// Executes all steps on the inputs in `buffers`, within the limits of an evaluation and these bounds.
+    pub(crate) fn run(&self, buffers: &mut Buffers, bounds: Bounds<'_>) -> Result<Usage> {
         buffers.slots.resize_with(self.slots, Tensor::default);
         let (operations, mut bytes) = (Cell::new(0), 0);
         for step in &self.steps {
             let failed = |message| {
                 let (node, operator) = (step.node.clone(), step.name.clone());
                 match operations.get() {
-                    operations if operations > operations_max => {
-                        Error::Budget { node, operator, operations, limit: operations_max }
+                    operations if operations > bounds.operations_max => {
+                        Error::Budget { node, operator, operations, limit: bounds.operations_max }
                     }
                     _ => Error::Run { node, operator, message },
                 }
@@ -108,13 +120,8 @@ impl Plan {
             for output in &mut buffers.outputs {
                 output.bytes_max = limits::RUN_BYTES_MAX - bytes;
             }
-            let inputs = StepInputs {
-                step,
-                slots: &buffers.slots,
-                constants: &self.constants,
-                operations: &operations,
-                operations_max,
-            };
+            let inputs =
+                StepInputs { step, slots: &buffers.slots, constants: &self.constants, operations: &operations, bounds };
             let read = (0..inputs.len()).filter_map(|position| inputs.get(position)).map(|input| input.data().len());
             inputs.charge(read.sum::<usize>()).map_err(failed)?;
             step.operator.run(&inputs, &mut buffers.outputs).map_err(failed)?;

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::model::{Buffers, Model, Plan, Usage, Value};
+use crate::model::{Bounds, Buffers, Model, Plan, Usage, Value};
 use crate::tensor::{Data, ElementType};
 
 use inputs::InputMapping;
@@ -25,6 +25,8 @@ pub use signature::{infer_signature, signature_with};
 const CHUNK_ROWS: usize = 1_024;
 /// Memory that the tensors of a chunk should take at most, bytes: wide rows come in smaller chunks.
 const CHUNK_BYTES: u64 = limits::RUN_BYTES_MAX / 2;
+/// Operations that a chunk should take at most, so that an interruption ends a prediction soon.
+const CHUNK_OPERATIONS: u64 = 1 << 28;
 /// Memory of the buffers that are kept for later calls, bytes.
 const IDLE_BYTES_MAX: u64 = limits::RUN_BYTES_MAX / 4;
 /// Batches of at least this many rows are evaluated in parallel, in the current `rayon` pool.
@@ -39,7 +41,7 @@ pub struct OnnxPredictor {
     plan: Plan,
     inputs: InputMapping,
     scores: ScoreColumns,
-    /// Rows evaluated at once. It starts with one and doubles while the tensors of a chunk stay small.
+    /// Rows evaluated at once. It starts with one and doubles while the tensors and operations of a chunk stay few.
     chunk_rows: AtomicUsize,
     /// Whether `chunk_rows` has stopped growing.
     is_chunk_settled: AtomicBool,
@@ -87,13 +89,13 @@ impl OnnxPredictor {
         frame: &Frame,
         first: usize,
         rows: usize,
-        budget: &Budget,
+        budget: &Budget<'_>,
         out: &mut [f64],
     ) -> Result<Usage, PredictError> {
         let mut buffers =
             self.idle_buffers.lock().ok().and_then(|mut idle_buffers| idle_buffers.pop()).unwrap_or_default();
         self.inputs.fill(&self.plan, frame, first..first + rows, &mut buffers)?;
-        let usage = self.plan.run(&mut buffers, budget.left()).map_err(|error| match error {
+        let usage = self.plan.run(&mut buffers, budget.bounds()).map_err(|error| match error {
             Error::Budget { .. } => PredictError::Budget(error.to_string()),
             other => PredictError::Model(other.to_string()),
         })?;
@@ -125,20 +127,21 @@ impl OnnxPredictor {
         Ok(usage)
     }
 
-    /// Predicts a chunk that begins at row `first`, and doubles the next one if its tensors will stay small. Returns
-    /// the number of its rows.
+    /// Predicts a chunk that begins at row `first`, and doubles the next one if it will stay small. Returns the number
+    /// of its rows.
     fn predict_growing_chunk(
         &self,
         frame: &Frame,
         first: usize,
-        budget: &Budget,
+        budget: &Budget<'_>,
         values: &mut [f64],
     ) -> Result<usize, PredictError> {
         let (chunk_rows, width) = (self.chunk_rows.load(Ordering::Relaxed), self.signature.width());
         let rows = chunk_rows.min(frame.rows() - first);
         let out = &mut values[first * width..(first + rows) * width];
         let usage = self.predict_chunk(frame, first, rows, budget, out)?;
-        if rows == CHUNK_ROWS || usage.bytes * 2 > CHUNK_BYTES {
+        let is_large = usage.bytes > CHUNK_BYTES / 2 || usage.operations > CHUNK_OPERATIONS / 2;
+        if rows == CHUNK_ROWS || is_large {
             self.is_chunk_settled.store(true, Ordering::Relaxed);
         } else if rows == chunk_rows {
             self.chunk_rows.store((2 * rows).min(CHUNK_ROWS), Ordering::Relaxed);
@@ -180,25 +183,44 @@ impl Predictor for OnnxPredictor {
     }
 
     fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
-        let (fixed, of_row) = (limits::INLINE_OPERATIONS_MAX, limits::INLINE_ROW_OPERATIONS_MAX);
-        self.predict_within(frame, &Budget::new(frame.rows(), fixed, of_row))
+        self.predict_inline(frame, &|| false)
     }
 }
 
 impl OnnxPredictor {
-    /// Scores each row, as [`Predictor::predict`] does, on a thread that may compute for seconds.
+    /// Scores each row, as [`Predictor::predict`] does, until it is interrupted.
     ///
     /// # Errors
-    /// As [`Predictor::predict`]; [`PredictError::Model`] beyond the [`limits`] of a prediction.
-    pub fn predict_heavy(&self, frame: &Frame) -> Result<Scores, PredictError> {
-        let budget = Budget::new(frame.rows(), limits::OPERATIONS_MAX, limits::ROW_OPERATIONS_MAX);
+    /// As [`Predictor::predict`]; [`PredictError::Model`] after an interruption.
+    pub fn predict_inline(
+        &self,
+        frame: &Frame,
+        is_interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Scores, PredictError> {
+        let (fixed, of_row) = (limits::INLINE_OPERATIONS_MAX, limits::INLINE_ROW_OPERATIONS_MAX);
+        self.predict_within(frame, &Budget::new(frame.rows(), fixed, of_row, is_interrupted))
+    }
+
+    /// Scores each row, as [`Predictor::predict`] does, on a thread that may compute for seconds, until it is
+    /// interrupted.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`]; [`PredictError::Model`] beyond the [`limits`] of a prediction, and after an
+    /// interruption.
+    pub fn predict_heavy(
+        &self,
+        frame: &Frame,
+        is_interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Scores, PredictError> {
+        let (fixed, of_row) = (limits::OPERATIONS_MAX, limits::ROW_OPERATIONS_MAX);
+        let budget = Budget::new(frame.rows(), fixed, of_row, is_interrupted);
         self.predict_within(frame, &budget).map_err(|error| match error {
             PredictError::Budget(message) => PredictError::Model(message),
             other => other,
         })
     }
 
-    fn predict_within(&self, frame: &Frame, budget: &Budget) -> Result<Scores, PredictError> {
+    fn predict_within(&self, frame: &Frame, budget: &Budget<'_>) -> Result<Scores, PredictError> {
         let width = self.signature.width();
         let mut values = vec![0.0; frame.rows() * width];
         let mut first = 0;
@@ -219,24 +241,26 @@ impl OnnxPredictor {
     }
 }
 
-/// The operations that one prediction may take.
-struct Budget {
+/// The operations that one prediction may take, unless it is interrupted.
+struct Budget<'a> {
     operations_max: u64,
     operations: AtomicU64,
+    is_interrupted: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl Budget {
-    fn new(rows: usize, fixed: u64, of_row: u64) -> Self {
-        Self { operations_max: fixed + rows as u64 * of_row, operations: AtomicU64::new(0) }
+impl<'a> Budget<'a> {
+    fn new(rows: usize, fixed: u64, of_row: u64, is_interrupted: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        Self { operations_max: fixed + rows as u64 * of_row, operations: AtomicU64::new(0), is_interrupted }
     }
 
     fn charge(&self, usage: Usage) {
         self.operations.fetch_add(usage.operations, Ordering::Relaxed);
     }
 
-    /// Operations that are left.
-    fn left(&self) -> u64 {
-        self.operations_max.saturating_sub(self.operations.load(Ordering::Relaxed))
+    /// The bounds of the next chunk: the operations that are left.
+    fn bounds(&self) -> Bounds<'a> {
+        let operations_max = self.operations_max.saturating_sub(self.operations.load(Ordering::Relaxed));
+        Bounds { operations_max, is_interrupted: self.is_interrupted }
     }
 }
 

@@ -250,7 +250,7 @@ fn rows_that_take_much_memory_are_evaluated_in_smaller_chunks() {
     let x: Vec<f64> = (0..200).map(f64::from).collect();
     let mut frame = Frame::new();
     frame.push("x", numbers(&x));
-    assert_eq!(predictor.predict_heavy(&frame).unwrap().values, x);
+    assert_eq!(predictor.predict_heavy(&frame, &|| false).unwrap().values, x);
 }
 
 /// A model of `x` that computes a product of two matrices of `width` columns, whatever the rows.
@@ -279,16 +279,30 @@ fn a_prediction_that_takes_long_is_refused_on_a_thread_with_other_work() {
     let mut frame = Frame::new();
     frame.push("x", numbers(&[2.0]));
     assert!(matches!(predictor.predict(&frame), Err(PredictError::Budget(_))));
-    assert_eq!(predictor.predict_heavy(&frame).unwrap().values, [502.0]);
+    assert_eq!(predictor.predict_heavy(&frame, &|| false).unwrap().values, [502.0]);
+}
+
+#[test]
+fn an_interruption_ends_a_prediction_before_its_next_operator() {
+    let model = heavy(500);
+    let signature = infer_signature(&model, &SignatureHint::new(TaskKind::Regression)).unwrap();
+    let predictor = OnnxPredictor::new(&model, signature).unwrap();
+    let mut frame = Frame::new();
+    frame.push("x", numbers(&[2.0; 60]));
+    let asked = AtomicUsize::new(0);
+    let interrupted = predictor.predict_heavy(&frame, &|| asked.fetch_add(1, Ordering::Relaxed) == 2);
+    let Err(PredictError::Model(message)) = interrupted else { panic!("{interrupted:?}") };
+    assert!(message.ends_with("the prediction was interrupted"), "{message}");
+    assert_eq!(asked.into_inner(), 3, "nothing is computed after the interruption");
 }
 
 #[test]
 fn the_operations_of_all_chunks_of_a_prediction_are_limited_together() {
-    let budget = Budget::new(2, 100, 10);
+    let budget = Budget::new(2, 100, 10, &|| false);
     budget.charge(Usage { bytes: 0, operations: 50 });
-    assert_eq!(budget.left(), 70);
+    assert_eq!(budget.bounds().operations_max, 70);
     budget.charge(Usage { bytes: 0, operations: 80 });
-    assert_eq!(budget.left(), 0);
+    assert_eq!(budget.bounds().operations_max, 0);
 }
 
 #[test]

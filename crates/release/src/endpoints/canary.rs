@@ -81,6 +81,9 @@ impl Endpoints {
         endpoint: &Endpoint,
     ) -> Result<Option<(String, bool)>> {
         let Some((declared, due)) = declared_canary(&caller.kernel, project, endpoint).await else { return Ok(None) };
+        if self.uncounted.contains(project.id, &endpoint.name) {
+            return Ok(None);
+        }
         let number = endpoint.canary_number.unwrap_or_default();
         let (canary, champion) = {
             let Some(deployment) = self.router.find_in(project.id, endpoint.name.as_str()) else { return Ok(None) };

@@ -23,6 +23,10 @@ use crate::router::LoadedVersion;
 const RETRY_MS_MIN: i64 = 10_000;
 /// The name of the alert about an endpoint that does not answer as recorded.
 const NOT_READY: &str = "not_ready";
+/// The name of the alert about an endpoint whose model computes nothing.
+const MODEL_FAILED: &str = "model_failed";
+/// How long the opening of an endpoint after a start may take, before the scheduler tries, too.
+const OPENING_MS_MAX: i64 = 10 * 60_000;
 /// The maximum interval between two retries.
 const RETRY_MS_MAX: i64 = 10 * 60_000;
 
@@ -41,7 +45,7 @@ impl fmt::Display for Behind {
     }
 }
 
-/// The endpoints whose last swap failed: why, and when it is retried.
+/// The endpoints that were not opened yet after a start, and those whose last swap failed: why, and when it is retried.
 #[derive(Default)]
 pub(super) struct Retries {
     /// Whether there is any, so that a request costs one load while every endpoint answers as recorded.
@@ -55,6 +59,8 @@ struct Retry {
     /// The current interval.
     pause_ms: i64,
     fault: EndpointFault,
+    /// Whether it is opened after a start.
+    is_opening: bool,
 }
 
 /// Why an endpoint does not answer as recorded.
@@ -70,6 +76,10 @@ impl EndpointFault {
     fn new(error: &Error) -> Self {
         Self { message: error.chain(), hint: error.hint().map(str::to_owned) }
     }
+
+    fn opening() -> Self {
+        Self { message: "its model is being loaded".to_owned(), hint: None }
+    }
 }
 
 impl Retries {
@@ -79,13 +89,27 @@ impl Retries {
         all.get(&key).is_none_or(|retry| retry.wall_ms <= wall_ms)
     }
 
+    /// Keeps that an endpoint is not opened yet.
+    pub(super) fn begin_opening(&self, (project, endpoint): (ProjectId, &EndpointName), wall_ms: i64) {
+        let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let fault = EndpointFault::opening();
+        let opening = Retry { wall_ms: wall_ms + OPENING_MS_MAX, pause_ms: 0, fault, is_opening: true };
+        all.entry((project, endpoint.clone())).or_insert(opening);
+        self.any.store(true, Ordering::Release);
+    }
+
+    fn is_opening(&self, project: ProjectId, endpoint: &EndpointName) -> bool {
+        let all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(project, endpoint.clone())).is_some_and(|retry| retry.is_opening)
+    }
+
     /// Keeps why a swap failed; the first retry is due at once.
     fn keep(&self, (project, endpoint): (ProjectId, &EndpointName), wall_ms: i64, error: &Error) {
         let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = EndpointFault::new(error);
         match all.entry((project, endpoint.clone())) {
-            Entry::Occupied(mut known) => known.get_mut().fault = fault,
-            Entry::Vacant(new) => drop(new.insert(Retry { wall_ms, pause_ms: 0, fault })),
+            Entry::Occupied(mut known) if !known.get().is_opening => known.get_mut().fault = fault,
+            other => drop(other.insert_entry(Retry { wall_ms, pause_ms: 0, fault, is_opening: false })),
         }
         self.any.store(true, Ordering::Release);
     }
@@ -102,7 +126,7 @@ impl Retries {
     /// Returns whether the last swap had failed.
     fn succeeded(&self, project: ProjectId, endpoint: &EndpointName) -> bool {
         let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        let had_failed = all.remove(&(project, endpoint.clone())).is_some();
+        let had_failed = all.remove(&(project, endpoint.clone())).is_some_and(|retry| !retry.is_opening);
         self.any.store(!all.is_empty(), Ordering::Release);
         had_failed
     }
@@ -154,47 +178,96 @@ impl Endpoints {
         match self.refresh(project, name, ready).await {
             Ok(()) => {
                 if self.retries.succeeded(project.id, name) {
-                    self.resolve_fault(project, name).await;
+                    self.resolve_alert(project.id, name, NOT_READY).await;
                 }
                 Ok(())
             }
             Err(error) => {
                 tracing::error!(endpoint.name = %name, error = error.chain(), "an endpoint does not answer as recorded");
-                self.report_fault(project, name, &error).await;
+                self.report_fault(project.id, name, &error).await;
                 Err(error)
             }
         }
     }
 
     /// Keeps why an endpoint does not answer as recorded, and fires an alert. An alert that cannot be stored is logged.
-    pub(super) async fn report_fault(&self, project: &ProjectState, name: &EndpointName, error: &Error) {
-        self.retries.keep((project.id, name), self.kernel.services.clock.wall_ms(), error);
+    pub(super) async fn report_fault(&self, project: ProjectId, name: &EndpointName, error: &Error) {
+        self.retries.keep((project, name), self.kernel.services.clock.wall_ms(), error);
         let message = format!("endpoint `{name}` does not answer as recorded: {}", error.chain());
+        self.fire_alert(project, (name, NOT_READY), error.hint(), message).await;
+    }
+
+    /// Fires an alert about an endpoint, unless one of that name is firing.
+    async fn fire_alert(
+        &self,
+        project: ProjectId,
+        (name, alert): (&EndpointName, &str),
+        hint: Option<&str>,
+        message: String,
+    ) {
         let caller = Caller::system(self.kernel.clone(), "endpoints");
         let subject = AlertSubject::Endpoint(name.clone());
-        let open = alerts::list_past(&caller, project.id, (&subject, NOT_READY), |_| true).await;
-        if open.is_ok_and(|open| !open.is_empty()) {
-            return;
-        }
-        let at = project.now();
-        let facts = json!({ "hint": error.hint() });
-        let alert = alerts::new(project.id, at, (subject, NOT_READY, at.wall_ms), facts, message);
-        if let Err(error) = alerts::fire(&caller, alert, None).await {
+        let fired = async {
+            if !alerts::list_past(&caller, project, (&subject, alert), |_| true).await?.is_empty() {
+                return Ok(());
+            }
+            let at = self.kernel.clock_of(project).await?.now();
+            let about = (subject.clone(), alert, at.wall_ms);
+            alerts::fire(&caller, alerts::new(project, at, about, json!({ "hint": hint }), message), None).await?;
+            Ok(())
+        };
+        let fired: Result<()> = fired.await;
+        if let Err(error) = fired {
             tracing::warn!(endpoint.name = %name, error = error.chain(), "an alert about an endpoint was not stored");
         }
     }
 
-    async fn resolve_fault(&self, project: &ProjectState, name: &EndpointName) {
+    async fn resolve_alert(&self, project: ProjectId, name: &EndpointName, alert: &str) {
         let (caller, subject) =
             (Caller::system(self.kernel.clone(), "endpoints"), AlertSubject::Endpoint(name.clone()));
-        if let Err(error) = alerts::resolve_past(&caller, project.id, (&subject, NOT_READY), |_| true).await {
+        if let Err(error) = alerts::resolve_past(&caller, project, (&subject, alert), |_| true).await {
             tracing::warn!(endpoint.name = %name, error = error.chain(), "an alert about an endpoint was not resolved");
         }
     }
 
-    /// Why an endpoint does not answer as recorded, if its last swap failed.
+    /// Why an endpoint does not answer as recorded: it is not opened yet, its last swap failed, or a model of it computes
+    /// nothing.
     pub fn fault(&self, project: ProjectId, name: &EndpointName) -> Option<EndpointFault> {
-        self.retries.find(project, name)
+        self.retries.find(project, name).or_else(|| self.model_fault(project, name))
+    }
+
+    /// The fault of a model that answers at an endpoint.
+    fn model_fault(&self, project: ProjectId, name: &EndpointName) -> Option<EndpointFault> {
+        let deployment = self.router.find_in(project, name.as_str())?;
+        deployment.routes.iter().find_map(|route| {
+            let cause = route.version.model.fault()?;
+            let message = format!("version {} computes nothing: {cause}", route.version.number);
+            Some(EndpointFault {
+                message,
+                hint: Some(format!("`perennial rollback {name}` brings the version before it back")),
+            })
+        })
+    }
+
+    /// Fires an alert about an endpoint whose model computes nothing, and resolves it when that has ended.
+    async fn report_model_fault(&self, project: ProjectId, name: &EndpointName) {
+        let key = (project, name.clone());
+        let failing = || self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.model_fault(project, name) {
+            Some(fault) if failing().insert(key.clone()) => {
+                tracing::error!(endpoint.name = %name, fault = fault.message, "the model of an endpoint computes nothing");
+                let message = format!("endpoint `{name}` does not answer: {}", fault.message);
+                self.fire_alert(project, (name, MODEL_FAILED), fault.hint.as_deref(), message).await;
+            }
+            Some(_) => {}
+            None if failing().remove(&key) => self.resolve_alert(project, name, MODEL_FAILED).await,
+            None => {}
+        }
+    }
+
+    /// Whether an endpoint is not opened yet after a start.
+    pub(super) fn is_opening(&self, project: ProjectId, name: &EndpointName) -> bool {
+        self.retries.is_opening(project, name)
     }
 
     /// The projects whose endpoint of a name does not answer as recorded.
@@ -202,19 +275,27 @@ impl Endpoints {
         self.retries.projects_of(name)
     }
 
-    /// The number of endpoints that cannot answer at all.
+    /// The number of endpoints that cannot answer at all: without a deployment, or by a champion that computes nothing.
     pub fn unready(&self) -> usize {
-        let is_silent =
-            |(project, name): &(ProjectId, EndpointName)| self.router.find_in(*project, name.as_str()).is_none();
-        self.retries.list().iter().filter(|endpoint| is_silent(endpoint)).count()
+        let deployment = |(project, name): &(ProjectId, EndpointName)| self.router.find_in(*project, name.as_str());
+        let silent = self.retries.list().into_iter().filter(|endpoint| deployment(endpoint).is_none());
+        let computes_nothing = |endpoint: &(ProjectId, EndpointName)| {
+            deployment(endpoint).is_some_and(|deployment| deployment.champion().model.fault().is_some())
+        };
+        silent.count() + self.router.endpoints().into_iter().filter(computes_nothing).count()
     }
 
     /// Swaps in the recorded changes that this server does not answer by yet. A failure affects no other
-    /// endpoint, and is retried after an interval that doubles from 10 s to 10 min.
+    /// endpoint, and is retried after an interval that doubles from 10 s to 10 min. Models that compute nothing are
+    /// reported.
     pub async fn catch_up(self: &Arc<Self>, project: &Arc<ProjectState>, stored: &[Endpoint]) {
         let is_behind = |endpoint: &&Endpoint| {
-            self.router.generation(project.id, &endpoint.name).is_none_or(|routed| routed < endpoint.generation)
+            self.retries.find(project.id, &endpoint.name).is_some()
+                || self.router.generation(project.id, &endpoint.name).is_none_or(|routed| routed < endpoint.generation)
         };
+        for endpoint in stored {
+            self.report_model_fault(project.id, &endpoint.name).await;
+        }
         for endpoint in stored.iter().filter(is_behind) {
             let wall_ms = self.kernel.services.clock.wall_ms();
             if self.retries.is_due(endpoint, wall_ms) && self.open(project, endpoint).await.is_err() {
@@ -223,15 +304,19 @@ impl Endpoints {
         }
     }
 
-    /// Swaps in what is recorded of an endpoint. Requests of its canary before this server answered are counted.
+    /// Swaps in what is recorded of an endpoint. Requests of its canary before this server answered are counted; until
+    /// then the canary is not evaluated.
     pub(super) async fn open(self: &Arc<Self>, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
         let is_first = self.router.find_in(project.id, endpoint.name.as_str()).is_none();
-        self.swap_in(project, &endpoint.name, None).await?;
         if !is_first {
-            return Ok(());
+            return self.swap_in(project, &endpoint.name, None).await;
         }
-        // An alert of the server before this one.
-        self.resolve_fault(project, &endpoint.name).await;
+        let _uncounted = self.uncounted.begin(project.id, &endpoint.name);
+        self.swap_in(project, &endpoint.name, None).await?;
+        // Alerts of the server before this one.
+        for alert in [NOT_READY, MODEL_FAILED] {
+            self.resolve_alert(project.id, &endpoint.name, alert).await;
+        }
         let restored = self.restore_counts(project, endpoint).await;
         if let Err(error) = &restored {
             tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "requests before the start are not counted");

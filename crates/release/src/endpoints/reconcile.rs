@@ -67,6 +67,10 @@ impl Endpoints {
             let _ = self.end_canary(caller, project, &endpoint, Cause::DeclarationGone {}).await?;
         }
         let endpoint = follow(&caller.kernel, submission, endpoint).await?;
+        if self.is_opening(project.id, &name) {
+            // It is swapped in when its model is loaded.
+            return Ok(None);
+        }
         let behind = self.refresh_recorded(project, std::slice::from_ref(&name), None).await;
         Ok(is_over.then(|| {
             let number = endpoint.canary_number.unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Canaries: a share of the requests, for a time, until they are promoted, rolled back or replaced.
 
+use perennial_core::blob::BlobDigest;
 use perennial_core::entity::PromotionKind;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::port::prediction::TrafficRole::{Canary, Champion, Fallback};
@@ -298,6 +299,30 @@ async fn a_promotion_of_a_canary_moves_every_endpoint_of_the_alias() {
     trained.test.clock.advance(3 * DAY_MS);
     evaluate(&trained).await.unwrap();
     assert_eq!((routes(&trained, "delay"), routes(&trained, "early")), (vec![(Champion, 2)], vec![(Champion, 2)]));
+}
+
+#[tokio::test]
+async fn the_champion_answers_while_its_canary_cannot_be_loaded() {
+    let trained = released(&with_canary(), 2).await;
+    let (onnx, blobs) = (TestModel::binary(2.0).onnx, &trained.test.app.kernel.services.blobs);
+    blobs.delete(BlobDigest::of(&onnx)).await.unwrap();
+    let restarted = TestApp::beside(&trained.test).await.unwrap();
+    let endpoints = &restarted.app.endpoints;
+    endpoints.open_all().await.unwrap();
+    let project = restarted.app.projects.get(trained.project.id).await.unwrap();
+    let (caller, name) = (restarted.system(), "delay".parse().unwrap());
+    let routes = || {
+        let deployment = endpoints.router.find("delay").unwrap();
+        deployment.routes.iter().map(|route| (route.role, route.version.number)).collect::<Vec<_>>()
+    };
+    assert_eq!((routes(), endpoints.unready()), (vec![(Champion, 1)], 0));
+    let state = endpoints.get(&caller, &project, &name).await.unwrap();
+    let fault = state.fault.unwrap().message;
+    assert!(fault.starts_with("the canary, version 2, does not answer: "), "{fault}");
+    blobs.put_bytes(onnx).await.unwrap();
+    endpoints.catch_up(&project, &[state.endpoint]).await;
+    assert_eq!(routes(), [(Champion, 1), (Canary, 2)]);
+    assert_eq!(endpoints.get(&caller, &project, &name).await.unwrap().fault, None);
 }
 
 #[tokio::test]

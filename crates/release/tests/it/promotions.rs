@@ -297,14 +297,18 @@ async fn a_canary_that_no_file_declares_ends_before_a_promotion_even_of_an_unkno
 }
 
 #[tokio::test]
-async fn a_rollback_stands_where_one_endpoint_cannot_be_switched_and_that_one_is_switched_later() {
+async fn a_rollback_switches_an_endpoint_whose_canary_cannot_be_loaded_and_the_canary_is_retried() {
     let trained = released(&with_three_endpoints(), 2).await;
     start_unknown_canary(&trained).await;
     let message = roll_back(&trained).await.unwrap();
     let retried = "; this is recorded, and `early` could not be switched yet: the server retries it";
     assert!(message.ends_with(retried), "{message}");
     assert_eq!((routes(&trained, "delay"), routes(&trained, "late")), (vec![(Champion, 1)], vec![(Champion, 1)]));
-    assert_eq!(routes(&trained, "early"), [(Champion, 2)]);
+    assert_eq!(routes(&trained, "early"), [(Champion, 1)], "the champion answers alone");
+    let (caller, name) = (trained.test.system(), "early".parse().unwrap());
+    let state = async || trained.test.app.endpoints.get(&caller, &trained.project, &name).await.unwrap();
+    let fault = state().await.fault.unwrap().message;
+    assert!(fault.starts_with("the canary, version "), "{fault}");
     let stored = endpoint(&trained, "early").await;
     assert_eq!(stored.champion_number, Some(1));
     let ended = stored.clone();
@@ -314,7 +318,7 @@ async fn a_rollback_stands_where_one_endpoint_cannot_be_switched_and_that_one_is
     write.await.unwrap();
     let stored = [endpoint(&trained, "early").await];
     trained.test.app.endpoints.catch_up(&trained.project, &stored).await;
-    assert_eq!(routes(&trained, "early"), [(Champion, 1)]);
+    assert_eq!((routes(&trained, "early"), state().await.fault), (vec![(Champion, 1)], None));
 }
 
 /// A release stopped at any point, then a new server that resumes the run: the alias, the endpoint and the last

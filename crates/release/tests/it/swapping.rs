@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use perennial_core::id::ProjectId;
 use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::port::model::LoadedModel;
 use perennial_kernel::alerts::{self, AlertSubject};
-use perennial_release::{Deployment, EndpointRouter, LoadedVersion, Routes};
+use perennial_release::{Deployment, DrainTimes, EndpointRouter, LoadedVersion, Routes};
 use perennial_testkit::{TestApp, TestModel};
 use tokio::sync::Notify;
 
@@ -105,7 +106,7 @@ async fn a_replacement_interrupts_predictions_that_do_not_end() {
     let mut hanging = healthy.clone();
     let model = Arc::new(Hanging(healthy.champion().model.clone(), Notify::new()));
     hanging.routes = Routes::new(LoadedVersion { number: 2, model, stats: Arc::default() });
-    let router = EndpointRouter::with_drain_grace(Duration::ZERO);
+    let router = EndpointRouter::with_drain_times(DrainTimes { grace: Duration::ZERO, max: Duration::MAX });
     router.replace(hanging).await;
     let in_flight = router.find("delay").unwrap();
     let request = async move { in_flight.champion().model.predict(&Frame::new()).await };
@@ -115,12 +116,88 @@ async fn a_replacement_interrupts_predictions_that_do_not_end() {
 }
 
 #[tokio::test]
+async fn a_replacement_does_not_wait_without_end_for_a_request_that_cannot_be_interrupted() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let first = Deployment::clone(&test.app.endpoints.router.find("delay").unwrap());
+    let router = EndpointRouter::with_drain_times(DrainTimes { grace: Duration::ZERO, max: Duration::ZERO });
+    router.replace(first.clone()).await;
+    let in_flight = router.find("delay").unwrap();
+    let generation = first.generation + 1;
+    router.replace(Deployment { generation, ..first }).await;
+    assert_eq!(router.find("delay").unwrap().generation, generation);
+    drop(in_flight);
+}
+
+#[tokio::test]
 async fn a_removal_leaves_the_endpoint_of_another_project() {
     let (test, project) = TestApp::with_project().await.unwrap();
     test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     let router = &test.app.endpoints.router;
     router.remove(ProjectId::generate(), &"delay".parse().unwrap(), 100).await;
     assert!(router.find("delay").is_some());
+}
+
+/// A model that computes nothing while the flag is set.
+struct Failing(Arc<dyn LoadedModel>, AtomicBool);
+
+#[async_trait]
+impl LoadedModel for Failing {
+    fn signature(&self) -> &Arc<Signature> {
+        self.0.signature()
+    }
+
+    async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
+        self.0.predict(frame).await
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.1.load(Ordering::Relaxed).then(|| "its workers died".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_model_computes_nothing_is_seen_with_the_cause_until_it_does() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let endpoints = &test.app.endpoints;
+    let healthy = Deployment::clone(&endpoints.router.find("delay").unwrap());
+    let model = Arc::new(Failing(healthy.champion().model.clone(), AtomicBool::new(true)));
+    let version = LoadedVersion { number: 1, model: model.clone(), stats: Arc::default() };
+    endpoints.router.replace(Deployment { routes: Routes::new(version), ..healthy }).await;
+    let (caller, name) = (test.system(), "delay".parse().unwrap());
+    let state = async || endpoints.get(&caller, &project, &name).await.unwrap();
+    let stored = [state().await.endpoint];
+    let firing = async || {
+        let alerts = alerts::list_firing(&caller, project.id, 10).await.unwrap();
+        alerts.into_iter().map(|alert| alert.message).collect::<Vec<_>>()
+    };
+    let cause = "version 1 computes nothing: its workers died";
+    for _ in 0..2 {
+        endpoints.catch_up(&project, &stored).await;
+        assert_eq!(firing().await, [format!("endpoint `delay` does not answer: {cause}")], "one alert for one fault");
+    }
+    assert_eq!((state().await.fault.unwrap().message.as_str(), endpoints.unready()), (cause, 1));
+    model.1.store(false, Ordering::Relaxed);
+    endpoints.catch_up(&project, &stored).await;
+    assert_eq!((state().await.fault, endpoints.unready(), firing().await), (None, 0, Vec::new()));
+}
+
+#[tokio::test]
+async fn endpoints_are_not_ready_after_a_start_until_they_are_opened() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let next = TestApp::beside(&test).await.unwrap();
+    let project = next.app.projects.get(project.id).await.unwrap();
+    let (caller, endpoints, name) = (next.system(), &next.app.endpoints, "delay".parse().unwrap());
+    let unopened = endpoints.begin_opening().await.unwrap();
+    endpoints.catch_up(&project, &unopened).await;
+    let state = endpoints.get(&caller, &project, &name).await.unwrap();
+    assert_eq!((state.fault.unwrap().message.as_str(), endpoints.unready()), ("its model is being loaded", 1));
+    assert!(alerts::list_firing(&caller, project.id, 10).await.unwrap().is_empty(), "a start is no fault");
+    endpoints.open_each(&unopened).await;
+    let state = endpoints.get(&caller, &project, &name).await.unwrap();
+    assert_eq!((state.fault, endpoints.unready(), state.routes.len()), (None, 0, 1));
 }
 
 #[tokio::test]

@@ -3,4 +3,3 @@
 #![cfg(test)]
 
 mod file_source;
-mod logged_values;

@@ -24,6 +24,12 @@ const SEVERAL_WORKERS_BYTES: u64 = 32 << 20;
 /// Longest pause before a worker is started again after several have died.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 
+/// Workers that die one after the other before the model counts as one that computes nothing.
+const DEATHS_OF_FAULT: u32 = 2;
+
+/// How long a model counts as one that computes nothing after the last death: later requests may find out otherwise.
+const FAULT_TIME: Duration = Duration::from_mins(5);
+
 /// Memory that a worker may use for each byte of its model file: the file, its weights, and their packed copy.
 const MEMORY_PER_MODEL_BYTE: u64 = 4;
 
@@ -110,6 +116,8 @@ struct Running {
 struct Deaths {
     count: u32,
     cause: String,
+    /// The last one.
+    last: Option<Instant>,
     /// When the next worker may start.
     until: Option<Instant>,
 }
@@ -220,6 +228,14 @@ impl ModelWorkers {
         computed.await.map_err(|panic| PredictError::Model(panic.to_string()))?
     }
 
+    /// Why the workers compute nothing: several have died in a row, the last one recently.
+    pub(super) fn fault(&self) -> Option<String> {
+        let deaths = self.shared.deaths();
+        let is_recent = deaths.last.is_some_and(|last| last.elapsed() < FAULT_TIME);
+        let is_fault = deaths.count >= DEATHS_OF_FAULT && is_recent;
+        is_fault.then(|| format!("{} workers have ended one after the other: {}", deaths.count, deaths.cause))
+    }
+
     /// Ends the calls that run, and those that wait for a worker: they fail.
     pub(super) fn interrupt(&self) {
         let mut running = self.shared.running();
@@ -313,6 +329,7 @@ impl Shared {
         let pause = Duration::from_secs(1 << deaths.count.min(6)) / 2;
         deaths.until = (deaths.count > 0).then(|| Instant::now() + pause.min(PAUSE_MAX));
         deaths.count += 1;
+        deaths.last = Some(Instant::now());
         deaths.cause = error.to_string();
         tracing::warn!(model.digest = %self.files.digest, error = %error, "the worker of a model ended");
         PredictError::Model(error.to_string())

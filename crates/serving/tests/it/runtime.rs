@@ -8,7 +8,7 @@ use perennial_core::blob::BlobDigest;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::classes::ClassKind;
 use perennial_core::model::{Input, InputKind, PredictError, Scores, Signature};
-use perennial_core::port::model::{ModelFiles, ModelRuntime, SignatureHint};
+use perennial_core::port::model::{LoadedModel, ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::task::TaskKind;
 use perennial_onnx::build::{GraphBuilder, attribute};
 use perennial_onnx::proto::{DataType, StringStringEntryProto, TensorProto};
@@ -323,8 +323,8 @@ async fn only_the_evaluator_computes_on_the_calling_thread() {
     assert!(model.in_process().is_none(), "a session may be in use");
 }
 
-#[tokio::test]
-async fn a_prediction_of_the_evaluator_that_takes_long_leaves_the_calling_thread() {
+/// A model of the evaluator that adds 500 to `x`, by many operations for each row.
+async fn heavy() -> Arc<dyn LoadedModel> {
     let (width, folder) = (500, TempDir::new().unwrap());
     let mut graph = GraphBuilder::new("heavy");
     graph.input_number("x");
@@ -341,12 +341,53 @@ async fn a_prediction_of_the_evaluator_that_takes_long_leaves_the_calling_thread
     graph.output(&score, DataType::Float, &[-1, 1]);
     std::fs::write(folder.path().join("heavy.onnx"), graph.finish(17, 3)).unwrap();
     let signature = signature(&[number("x")], TaskKind::Regression, &[]);
-    let model = Runtime::default().load(files(folder.path(), "heavy.onnx"), &signature).await.unwrap();
-    let mut rows = Frame::new();
-    rows.push("x", Column::Number(vec![2.0]));
+    Runtime::default().load(files(folder.path(), "heavy.onnx"), &signature).await.unwrap()
+}
+
+fn twos(rows: usize) -> Frame {
+    let mut frame = Frame::new();
+    frame.push("x", Column::Number(vec![2.0; rows]));
+    frame
+}
+
+#[tokio::test]
+async fn a_prediction_of_the_evaluator_that_takes_long_leaves_the_calling_thread() {
+    let (model, rows) = (heavy().await, twos(1));
     assert!(matches!(model.in_process().unwrap().predict(&rows), Err(PredictError::Budget(_))));
     assert_eq!(model.predict(&rows).await.unwrap().values, [502.0]);
     assert!(model.in_process().is_none(), "it is not tried again");
+}
+
+#[tokio::test]
+async fn an_interruption_ends_heavy_predictions_that_run_and_those_that_wait() {
+    let (model, rows) = (heavy().await, twos(60));
+    model.predict(&twos(1)).await.unwrap();
+    let mut begun: Vec<_> = (0..4).map(|_| model.predict(&rows)).collect();
+    for prediction in &mut begun {
+        assert!(futures::poll!(prediction).is_pending());
+    }
+    model.interrupt();
+    for interrupted in futures::future::join_all(begun).await {
+        let Err(PredictError::Model(message)) = interrupted else { panic!("{interrupted:?}") };
+        assert!(message.ends_with("the prediction was interrupted"), "{message}");
+    }
+    assert_eq!(model.predict(&twos(1)).await.unwrap().values, [502.0], "later predictions are computed");
+}
+
+#[tokio::test]
+async fn heavy_predictions_beyond_those_that_may_wait_are_refused() {
+    let (model, rows) = (heavy().await, twos(60));
+    model.predict(&twos(1)).await.unwrap();
+    let mut begun: Vec<_> = (0..34).map(|_| model.predict(&rows)).collect();
+    for prediction in &mut begun {
+        assert!(futures::poll!(prediction).is_pending());
+    }
+    let refused = model.predict(&rows).await;
+    let Err(PredictError::Runtime(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.code(), ErrorCode::Busy);
+    model.interrupt();
+    futures::future::join_all(begun).await;
+    assert_eq!(model.predict(&twos(1)).await.unwrap().values, [502.0]);
 }
 
 #[tokio::test]

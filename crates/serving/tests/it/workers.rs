@@ -129,6 +129,8 @@ async fn a_model_that_never_ends_is_stopped_at_its_deadline() {
     assert!(message.contains("was stopped"), "a new worker has begun and was stopped, too: {message}");
     let message = refusal(&*model).await;
     assert!(message.contains("a worker starts again in 1 s"), "{message}");
+    let fault = model.fault().unwrap();
+    assert!(fault.starts_with("2 workers have ended one after the other: "), "{fault}");
 }
 
 #[tokio::test]
