@@ -9,7 +9,6 @@ use datafusion::sql::sqlparser::ast::{SetExpr, Statement, TableFactor, Visit, Vi
 
 use super::depth::validate_depth;
 use super::functions::{Place, validate_functions};
-use super::literals::validate_literals;
 use super::{lower_first, one_line};
 use crate::error::{Error, Result};
 
@@ -50,7 +49,6 @@ impl Select {
         }
         let (references, _) = resolve_table_references(&statement, true).map_err(|cause| super::sql_error(&cause))?;
         validate_functions(inner.as_ref(), Place::Query)?;
-        validate_literals(inner.as_ref())?;
         let mut factors = Factors::default();
         let _: ControlFlow<()> = inner.visit(&mut factors);
         if factors.tables > TABLES_MAX {
