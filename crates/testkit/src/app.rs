@@ -17,13 +17,13 @@ use perennial_core::state::ModelVersionState;
 use perennial_http::Slices;
 use perennial_kernel::{Caller, Services, access};
 use perennial_projects::ProjectState;
-use perennial_serving::{Runtime, SegmentLog};
+use perennial_serving::Runtime;
 use perennial_store::{Options, Store, endpoints as endpoint_rows, model_versions, registered_models};
 use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::fakes::{FakeData, FakeRunner, FakeTrainer, FixedClock};
+use crate::fakes::{FakeData, FakeRunner, FakeTrainer, FixedClock, HoldableLog};
 use crate::models::TestModel;
 
 /// The wall clock at the start of a test: 2013-06-01T00:00:00Z.
@@ -78,6 +78,8 @@ pub struct TestApp {
     pub data: Arc<FakeData>,
     /// Its trainer.
     pub trainer: Arc<FakeTrainer>,
+    /// Its prediction log.
+    pub predictions: Arc<HoldableLog>,
     /// The folder of all its data; the project's folder is `root` in it.
     pub folder: TempDir,
 }
@@ -95,10 +97,10 @@ impl TestApp {
 
     /// The next server over the same folder, with new fakes. Background work of this one ends where it is.
     pub async fn restart(self) -> Result<Self> {
-        let Self { app, folder, .. } = self;
+        let Self { app, folder, predictions, .. } = self;
         app.kernel.work.stop(Duration::ZERO).await;
         app.kernel.store().close().await?;
-        drop(app);
+        drop((app, predictions));
         Self::over(folder, None, true).await
     }
 
@@ -131,6 +133,7 @@ impl TestApp {
             ),
         };
         let (clock, trainer) = (Arc::new(FixedClock::new(WALL_MS)), Arc::new(FakeTrainer::default()));
+        let predictions = Arc::new(HoldableLog::open(&at("predictions"))?);
         let app = Slices::new(Services {
             store,
             blobs,
@@ -139,7 +142,7 @@ impl TestApp {
             trainer: trainer.clone(),
             trainers: &crate::fakes::TRAINERS,
             models: Arc::new(Runtime::new(None)),
-            predictions: Arc::new(SegmentLog::open(&at("predictions"))?),
+            predictions: predictions.clone(),
             clock: clock.clone(),
             root: at("root"),
             uploads: at("sent"),
@@ -149,7 +152,7 @@ impl TestApp {
             may_step_clock: true,
             may_run_unisolated,
         });
-        Ok(Self { app, clock, data, trainer, folder })
+        Ok(Self { app, clock, data, trainer, predictions, folder })
     }
 
     /// An application whose project is [`PROJECT_FILE`].

@@ -2,6 +2,7 @@
 
 mod data;
 mod model;
+mod prediction;
 mod runner;
 mod source;
 
@@ -20,6 +21,7 @@ use crate::models::TestModel;
 
 pub use data::{Call, FakeData};
 pub use model::FakeRuntime;
+pub use prediction::HoldableLog;
 pub use runner::{FakeCluster, FakeRunner};
 pub use source::FakeSource;
 

@@ -9,6 +9,7 @@ mod canaries;
 mod gates;
 mod promotions;
 mod reading;
+mod recording;
 mod records;
 mod releasing;
 mod rollbacks;
