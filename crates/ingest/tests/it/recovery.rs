@@ -9,6 +9,7 @@ use perennial_ingest::loads;
 use perennial_kernel::{attempts, held};
 use perennial_store::{attempts as attempt_rows, loads as load_rows};
 use perennial_testkit::fakes::Call;
+use tokio::time::timeout;
 
 use crate::support::{FLOWN, TestProject, name};
 
@@ -181,15 +182,18 @@ async fn a_sweep_keeps_the_rows_of_held_loads_only() {
 /// the folder of the store, so it must outlive the next ones.
 async fn die_while_loading(test: &TestProject) -> TestProject {
     let mut collecting = Box::pin(test.collect());
-    loop {
-        let polled = collecting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(polled.is_pending(), "the load ended before its attempt was seen");
-        tokio::task::yield_now().await;
-        let mut reader = test.test.app.kernel.store().read().await.unwrap();
-        if !attempt_rows::list_open(&mut reader).await.unwrap().rows.is_empty() {
-            break;
+    let recorded = async {
+        loop {
+            let polled = collecting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "the load ended before its attempt was seen");
+            tokio::task::yield_now().await;
+            let mut reader = test.test.app.kernel.store().read().await.unwrap();
+            if !attempt_rows::list_open(&mut reader).await.unwrap().rows.is_empty() {
+                return;
+            }
         }
-    }
+    };
+    timeout(Duration::from_secs(60), recorded).await.expect("the attempt is recorded");
     // A server that has died starts nothing more, such as the record of an end.
     test.test.app.kernel.work.stop(Duration::ZERO).await;
     drop(collecting);

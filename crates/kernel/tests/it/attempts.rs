@@ -13,6 +13,7 @@ use perennial_kernel::attempts::{self, Work};
 use perennial_kernel::{alerts, held};
 use perennial_store::attempts as table;
 use perennial_testkit::TestApp;
+use tokio::time::timeout;
 
 fn work(project: ProjectId, kind: WorkKind) -> Work {
     Work { project, kind, subject: "digest".to_owned(), description: "file `a.csv` of dataset `flights`".to_owned() }
@@ -23,14 +24,18 @@ async fn begin(test: &TestApp, project: ProjectId, kind: WorkKind) -> BoxFuture<
     let kernel = test.app.kernel.clone();
     let mut attempt =
         async move { attempts::guard(&kernel, work(project, kind), pending::<Result<()>>()).await }.boxed();
-    loop {
-        assert!((&mut attempt).now_or_never().is_none(), "the work has no end");
-        tokio::task::yield_now().await;
-        let mut reader = test.app.kernel.store().read().await.unwrap();
-        if !table::list_open(&mut reader).await.unwrap().rows.is_empty() {
-            return attempt;
+    let recorded = async {
+        loop {
+            assert!((&mut attempt).now_or_never().is_none(), "the work has no end");
+            tokio::task::yield_now().await;
+            let mut reader = test.app.kernel.store().read().await.unwrap();
+            if !table::list_open(&mut reader).await.unwrap().rows.is_empty() {
+                return;
+            }
         }
-    }
+    };
+    timeout(Duration::from_secs(60), recorded).await.expect("the attempt is recorded");
+    attempt
 }
 
 /// Makes an attempt during which the server dies, and starts the next server.

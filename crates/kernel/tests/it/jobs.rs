@@ -17,6 +17,7 @@ use perennial_store::jobs as table;
 use perennial_testkit::TestApp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -237,9 +238,12 @@ async fn a_lease_is_renewed_while_the_job_is_executed_and_an_attempt_that_lost_i
     begins.recv().await.unwrap();
     case.test.clock.advance(1);
     let renewed_ms = perennial_testkit::WALL_MS + 4;
-    while case.jobs().await[0].lease_until_ms != Some(renewed_ms) {
-        tokio::task::yield_now().await;
-    }
+    let renewed = async {
+        while case.jobs().await[0].lease_until_ms != Some(renewed_ms) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(60), renewed).await.expect("the lease is renewed");
     let id = case.jobs().await[0].id;
     let cancel = case.kernel().store().write(move |tx| Box::pin(async move { Ok(table::cancel(tx, id, 0).await?) }));
     cancel.await.unwrap();

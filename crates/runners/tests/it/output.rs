@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use perennial_core::port::runner::{Exit, run_to_end};
+use tokio::time::timeout;
 
 use crate::TestStep;
 
@@ -23,9 +26,14 @@ async fn the_log_can_be_read_while_the_step_runs() {
     let step = TestStep::new();
     let runner = step.runner();
     let run = run_to_end(&runner, step.job(&["sh", "-c", "echo first; exec sleep 600"]));
+    let line_is_logged = async {
+        while step.log() != "first\n" {
+            tokio::task::yield_now().await;
+        }
+    };
     tokio::select! {
         outcome = run => panic!("ended by itself: {outcome:?}"),
-        () = async { while step.log() != "first\n" { tokio::task::yield_now().await } } => {}
+        logged = timeout(Duration::from_secs(60), line_is_logged) => logged.expect("the line is logged"),
     }
 }
 

@@ -19,6 +19,9 @@ use tempfile::TempDir;
 
 use crate::runtime::{Models, files, number, signature};
 
+/// How long a test waits for a process.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
 fn regression() -> Signature {
     signature(&[number("x")], TaskKind::Regression, &[])
 }
@@ -152,9 +155,12 @@ async fn predictions_of_a_hanging_model_can_be_interrupted() {
     let begun = Instant::now();
     let predictions = (0..8).map(|_| refusal(&*model));
     let interrupt = async {
-        while !workers_of_this_process().into_iter().any(is_running) {
-            tokio::task::yield_now().await;
-        }
+        let computing = async {
+            while !workers_of_this_process().into_iter().any(is_running) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(WAIT_MAX, computing).await.expect("a worker computes");
         model.interrupt();
     };
     let (messages, ()) = futures::future::join(futures::future::join_all(predictions), interrupt).await;
@@ -200,7 +206,9 @@ fn is_running(process: u32) -> bool {
 fn kill(process: u32) {
     let done = std::process::Command::new("kill").args(["-9", &process.to_string()]).status().unwrap();
     assert!(done.success());
+    let begun = Instant::now();
     while stat(process).is_some_and(|fields| fields[0] != "Z") {
+        assert!(begun.elapsed() < WAIT_MAX, "process {process} is still there");
         std::thread::yield_now();
     }
 }
