@@ -12,12 +12,19 @@ use crate::shell::root;
 /// The longest source file, in lines.
 const FILE_LINES_MAX: usize = 700;
 
+/// The slices: most rules of the product are theirs, and are tested there.
+const SLICES: [&str; 6] = ["projects", "tracking", "ingest", "execution", "release", "watch"];
+
+/// The least lines of tests of a slice, in tenths of the lines of its sources.
+const TEST_TENTHS_MIN: usize = 6;
+
 /// What marks a place as unfinished; in two halves, so that this file has none.
 const MARKS: [&str; 2] = [concat!("TO", "DO:"), concat!("FIX", "ME")];
 
 /// Runs every check.
 pub(crate) fn check(files: &[SourceFile]) -> Result<Vec<String>> {
     let mut findings: Vec<String> = files.iter().filter(|file| file.is_rust()).flat_map(check_file).collect();
+    findings.extend(SLICES.iter().filter_map(|slice| untested(files, slice)));
     findings.extend(fuzz_targets(files));
     findings.extend(changelog::entries()?.iter().filter_map(changelog::fault));
     let table = "crates/core/src/error.rs";
@@ -52,6 +59,21 @@ fn check_file(file: &SourceFile) -> Vec<String> {
         }
     }
     findings
+}
+
+/// A slice with too few lines of tests.
+fn untested(files: &[SourceFile], slice: &str) -> Option<String> {
+    let (mut tests, mut sources) = (0, 0);
+    for file in files.iter().filter(|file| file.is_rust() && file.path.starts_with(format!("crates/{slice}"))) {
+        let lines = if file.is_test() { &mut tests } else { &mut sources };
+        *lines += file.text.lines().count();
+    }
+    (tests * 10 < sources * TEST_TENTHS_MIN).then(|| {
+        format!(
+            "crates/{slice} has {tests} lines of tests for {sources} of sources, expected at least \
+             0.{TEST_TENTHS_MIN} lines each: test its rules"
+        )
+    })
 }
 
 /// Fuzz targets without a property test that begins with their samples, and the other way round.

@@ -52,23 +52,28 @@ fn references(line: &str) -> impl Iterator<Item = Reference<'_>> {
     line.split('`').skip(1).step_by(2).filter_map(Reference::parse)
 }
 
-/// A step is never in a higher layer than the step before it; what a step calls is never in a higher layer than it.
+fn is_step(line: &str) -> bool {
+    line.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// A step is never in a higher layer than the step before it; nothing that a step or one of its calls names is in a higher
+/// layer than the step.
 fn check_order(section: &str, layers: &Layers) -> Vec<String> {
     let mut findings = Vec::new();
     let mut above: Option<(usize, &str)> = None;
-    for line in section.lines() {
-        let is_step = line.starts_with(|first: char| first.is_ascii_digit());
-        let is_call = line.trim_start().starts_with("- ");
-        // A step or a call begins with its function.
-        let starts =
-            line.find('`').is_some_and(|at| line[..at].chars().all(|c| c.is_ascii_digit() || " .-".contains(c)));
-        let Some(reference) = references(line).next().filter(|_| (is_step || is_call) && starts) else { continue };
-        let Some(layer) = layers.of.get(reference.krate).copied() else { continue };
-        if let Some((_, before)) = above.filter(|(highest, _)| layer > *highest) {
-            findings.push(format!("ARCHITECTURE.md: `{}` is in a higher layer than `{before}`", reference.name));
-        }
-        if is_step {
-            above = Some((layer, reference.name));
+    let steps = section.lines().skip_while(|line| !is_step(line));
+    for line in steps {
+        // A step begins with its function.
+        let mut begins = is_step(line)
+            && line.find('`').is_some_and(|at| line[..at].chars().all(|c| c.is_ascii_digit() || " .".contains(c)));
+        for reference in references(line) {
+            let Some(layer) = layers.of.get(reference.krate).copied() else { continue };
+            if let Some((_, before)) = above.filter(|(highest, _)| layer > *highest) {
+                findings.push(format!("ARCHITECTURE.md: `{}` is in a higher layer than `{before}`", reference.name));
+            }
+            if std::mem::take(&mut begins) {
+                above = Some((layer, reference.name));
+            }
         }
     }
     findings

@@ -41,3 +41,16 @@ fn a_step_in_a_higher_layer_is_found() {
     let finding = "ARCHITECTURE.md: `watch/scheduler.rs::tick` is in a higher layer than `ingest/collect.rs::collect`";
     assert_eq!(check(&page, &layers(), read), [finding]);
 }
+
+#[test]
+fn every_reference_of_a_step_is_checked() {
+    let finding = "ARCHITECTURE.md: `watch/scheduler.rs::tick` is in a higher layer than `ingest/collect.rs::collect`";
+    for text in [
+        "3. `ingest/collect.rs::collect` again, for `watch/scheduler.rs::tick`.\n",
+        "   - A file that `data/engine.rs::stage` reads, as\n     `watch/scheduler.rs::tick` said.\n",
+    ] {
+        assert_eq!(check(&format!("{PAGE}{text}"), &layers(), read), [finding]);
+    }
+    let page = PAGE.replace("1. ", "`data/engine.rs::stage` is a value.\n\n1. ");
+    assert_eq!(check(&page, &layers(), read), Vec::<String>::new(), "text before the first step");
+}
