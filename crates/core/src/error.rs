@@ -1,7 +1,9 @@
 //! The error that use cases return: a code from a closed table, a message that names the thing, a hint with the
 //! next action.
 
-use std::fmt;
+use std::{fmt, io};
+
+use crate::text::append_cause;
 
 /// The kinds of errors; each entry point maps a kind to its own status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -151,10 +153,17 @@ impl Error {
         }
     }
 
-    /// Adds the source.
+    /// Adds the source. An error of storage whose cause is a full disk is [`ErrorCode::Busy`]: the request succeeds when
+    /// there is room again.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        let source = source.into();
+        if self.code == ErrorCode::Storage && is_disk_full(&*source) {
+            self.code = ErrorCode::Busy;
+            append_cause(&mut self.message, "the disk is full");
+            self.hint = Some(DISK_FULL_HINT.to_owned());
+        }
+        self.source = Some(source);
         self
     }
 
@@ -178,26 +187,28 @@ impl Error {
         self.hint.as_deref()
     }
 
-    /// The message and its sources, outermost first, as one line for the log. A source whose text is in the line already
-    /// is left out.
+    /// The message and its sources, outermost first, as one line for the log. What the line says already is left out.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();
         let mut next = std::error::Error::source(self);
         while let Some(cause) = next {
-            let more = cause.to_string();
-            // A cause often repeats the message above it, and adds its own cause to it.
-            match more.strip_prefix(&text) {
-                Some(rest) => text.push_str(rest),
-                None if text.contains(&more) => {}
-                None => {
-                    text.push_str(": ");
-                    text.push_str(&more);
-                }
-            }
+            append_cause(&mut text, &cause.to_string());
             next = cause.source();
         }
         text
     }
+}
+
+/// The next action when a disk is full.
+pub const DISK_FULL_HINT: &str = "make room on the disk: `perennial doctor` shows how much is free";
+
+/// Whether an error was caused by a full disk.
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    })
 }
 
 impl fmt::Display for Error {
@@ -217,3 +228,6 @@ impl std::error::Error for Error {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+#[cfg(test)]
+mod tests;

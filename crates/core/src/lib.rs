@@ -32,6 +32,7 @@ pub mod schema;
 pub mod sql;
 pub mod state;
 pub mod task;
+pub mod text;
 mod text_enum;
 pub mod time_text;
 pub mod traffic;

@@ -63,7 +63,7 @@ fn misfit(
     Error::source_file(format!(
         "{}: column `{name}` cannot be read as {class}: {}",
         origin.label(),
-        crate::error::one_line(&cause.to_string())
+        perennial_core::text::one_line(&cause.to_string())
     ))
 }
 

@@ -2,6 +2,7 @@
 
 use datafusion::error::DataFusionError;
 use deltalake::DeltaTableError;
+use perennial_core::text::one_line;
 use perennial_core::{Error as CoreError, ErrorCode};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -103,12 +104,6 @@ impl Error {
     pub(crate) fn exhausted(what: &str, message: &str) -> Self {
         Self::Limit(format!("{what} exceeds the memory limit: {}", one_line(message)))
     }
-}
-
-/// Joins a library's message into one line without a final period.
-pub(crate) fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").trim_end_matches('.').to_owned()
 }
 
 impl From<Error> for CoreError {

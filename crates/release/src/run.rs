@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use perennial_core::entity::{PipelineKind, PipelineRun, ReleaseOutcome};
 use perennial_core::state::PipelineRunState;
+use perennial_core::text::join_distinct;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_execution::Execution;
 use perennial_execution::pipelines::{Activation, Context, Executed, PipelineEvent, RunOutcome};
@@ -93,9 +94,9 @@ impl PipelineRunner {
             message = Some(released);
         }
         if let Some((_, error)) = collected.failed.first() {
-            let failed: Vec<&str> = collected.failed.iter().map(|(_, error)| error.message()).collect();
+            let failed = join_distinct(collected.failed.iter().map(|(_, error)| error.message()), "; ");
             let nothing = if is_release { "; nothing was released" } else { "" };
-            return Err(error.with_message(format!("{}{nothing}", failed.join("; "))));
+            return Err(error.with_message(format!("{failed}{nothing}")));
         }
         let held = executed.held();
         if !held.is_empty() {

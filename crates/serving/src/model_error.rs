@@ -24,8 +24,3 @@ pub(crate) fn onnx_error(error: perennial_onnx::Error) -> Error {
 pub(crate) fn unusable(reason: String) -> Error {
     Error::new(ErrorCode::Model, reason).with_hint("export the model with the inputs and classes of its signature")
 }
-
-/// A message of ONNX Runtime, which may have several lines, as one.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}

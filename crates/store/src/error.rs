@@ -1,5 +1,6 @@
 //! What can go wrong with the store.
 
+use perennial_core::error::DISK_FULL_HINT;
 use perennial_core::state::TransitionError;
 use perennial_core::{Error as CoreError, ErrorCode};
 
@@ -90,6 +91,9 @@ pub enum Error {
     /// The transaction that carried the write could not be committed.
     #[error("the write could not be committed: {0}")]
     NotCommitted(String),
+    /// The disk of the database has no room.
+    #[error("the disk of the metadata database is full: {0}")]
+    DiskFull(String),
     /// A file beside the database could not be written.
     #[error("`{path}` could not be written")]
     File {
@@ -141,9 +145,17 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
                 Self::Dangling(sqlx::Error::Database(cause))
             }
+            other if is_disk_full(&other) => Self::DiskFull(other.to_string()),
             other => Self::Database(other),
         }
     }
+}
+
+/// Whether the database reports that its disk is full: `SQLITE_FULL` and `SQLITE_IOERR_SHMSIZE`, or `disk_full` of
+/// PostgreSQL.
+fn is_disk_full(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("13" | "4874" | "53100"))
 }
 
 impl From<Error> for CoreError {
@@ -155,7 +167,7 @@ impl From<Error> for CoreError {
             Error::Refused(_) | Error::Address(_) => ErrorCode::InvalidArgument,
             Error::Corrupt { .. } => ErrorCode::Corrupt,
             Error::AfterLedger | Error::Panicked(_) => ErrorCode::Internal,
-            Error::Busy(_) | Error::Closed => ErrorCode::Busy,
+            Error::Busy(_) | Error::DiskFull(_) | Error::Closed => ErrorCode::Busy,
             Error::TooSlow(_) => ErrorCode::Timeout,
             Error::Newer(_) | Error::NotOwner | Error::Unreachable { .. } => ErrorCode::NotReady,
             Error::Migration(_) | Error::NotCommitted(_) | Error::File { .. } | Error::Database(_) => {
@@ -168,6 +180,7 @@ impl From<Error> for CoreError {
             Error::Newer(_) => Some("start the version of perennial that wrote it, or a later one"),
             Error::NotOwner => Some("send the request to the server that has taken over"),
             Error::Busy(_) => Some("try again in a moment"),
+            Error::DiskFull(_) => Some(DISK_FULL_HINT),
             Error::Unreachable { .. } => {
                 Some("start the database server, or correct host, port, user and password of `--database`")
             }

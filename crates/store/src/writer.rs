@@ -150,9 +150,17 @@ async fn commit_group(tx: &mut Tx, mut group: Vec<Box<dyn Work>>, limit: Duratio
         // Fails where the database undid the transaction by itself, which is just as well.
         drop(tx.control("ROLLBACK").await);
     }
-    let failure = outcome.err().map(|error| reason(&error));
+    let failure = outcome.err();
     for work in group {
-        work.answer(failure.clone().map(Error::NotCommitted));
+        work.answer(failure.as_ref().map(not_committed));
+    }
+}
+
+/// The error of each write of a group that was not committed.
+fn not_committed(error: &Error) -> Error {
+    match error {
+        Error::DiskFull(reason) => Error::DiskFull(reason.clone()),
+        error => Error::NotCommitted(reason(error)),
     }
 }
 

@@ -9,14 +9,19 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use perennial_core::csv_quotes::QuoteFault;
+use perennial_core::text::one_line;
 
 use super::columns::ColumnBuilder;
 use super::infer::InferredType;
 use super::zone::LocalTimes;
 use super::{BATCH_ROWS, BatchSink, BatchSize, Inferred, LocalFile, SourceBatch, prefer_known, text};
 use crate::convert::assemble;
+<<<<<<< HEAD
 use crate::error::{Error, Result, one_line};
 use crate::origin::Origin;
+=======
+use crate::error::{Error, Result};
+>>>>>>> 65982ed3 (core: a message names each cause once; texts of libraries become one line in one place)
 use crate::types::validate_names;
 use quotes::CheckedQuotes;
 

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StructArray, TimestampMicrosecondArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit, TimestampMicrosecondType};
+use perennial_core::text::one_line;
 use perennial_core::time_text::Time;
 
 use super::zone::{ColumnZone, LocalTimes};
 use crate::convert;
+<<<<<<< HEAD
 use crate::error::{Error, Result, one_line};
 use crate::origin::Origin;
+=======
+use crate::error::{Error, Result};
+>>>>>>> 65982ed3 (core: a message names each cause once; texts of libraries become one line in one place)
 
 /// The batch with the times that have no zone as instants, also those in lists and structs.
 pub(crate) fn with_instants(batch: RecordBatch, times: &LocalTimes, origin: &Origin) -> Result<RecordBatch> {

@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::{DFParser, Statement as OwnStatement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement, TableFactor, Visit, Visitor};
+use perennial_core::text::one_line;
 
 use super::depth::validate_depth;
 use super::functions::{Place, validate_functions};
-use super::{lower_first, one_line};
+use super::lower_first;
 use crate::error::{Error, Result};
 
 /// The longest query, in bytes.

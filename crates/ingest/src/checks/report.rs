@@ -51,10 +51,10 @@ pub fn evaluate(checks: &[Check], staged: &Staged) -> Report {
         .map(|check| {
             let (verdict, message, answer) = if check.is_aggregate() {
                 let answer = staged.aggregates.iter().find(|answer| answer.name == check.name);
-                answer.map_or_else(|| unanswered(check), |answer| aggregate(check, answer))
+                answer.map_or_else(unanswered, aggregate)
             } else {
                 let answer = staged.rows.iter().find(|answer| answer.name == check.name);
-                answer.map_or_else(|| unanswered(check), |answer| rows(check, answer))
+                answer.map_or_else(unanswered, |answer| rows(check, answer))
             };
             CheckResult { name: check.name.clone(), severity: check.severity, verdict, message, answer }
         })
@@ -62,17 +62,17 @@ pub fn evaluate(checks: &[Check], staged: &Staged) -> Report {
     Report { results }
 }
 
-fn unanswered(check: &Check) -> (Verdict, String, Value) {
-    (Verdict::Unknown, format!("`{}` was not answered by the scan", check.name), Value::Null)
+fn unanswered() -> (Verdict, String, Value) {
+    (Verdict::Unknown, "was not answered by the scan".to_owned(), Value::Null)
 }
 
-fn aggregate(check: &Check, answer: &AggregateAnswer) -> (Verdict, String, Value) {
+fn aggregate(answer: &AggregateAnswer) -> (Verdict, String, Value) {
     let values: Vec<String> = answer.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let values = if values.is_empty() { String::new() } else { format!(": {}", values.join(", ")) };
     let (verdict, message) = match answer.holds {
         Some(true) => (Verdict::Pass, format!("holds{values}")),
-        Some(false) => (Verdict::Fail, format!("`{}` does not hold{values}", check.name)),
-        None => (Verdict::Unknown, format!("`{}` is null{values}", check.name)),
+        Some(false) => (Verdict::Fail, format!("does not hold{values}")),
+        None => (Verdict::Unknown, format!("is null{values}")),
     };
     (verdict, message, json!({ "values": answer.values.iter().cloned().collect::<serde_json::Map<_, _>>() }))
 }

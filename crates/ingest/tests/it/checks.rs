@@ -53,7 +53,7 @@ async fn an_aggregate_over_no_values_is_unknown_and_holds_the_load() {
     assert_eq!(load.state, LoadState::Held);
     assert_eq!(
         results(&test).await,
-        [("mean".to_owned(), Verdict::Unknown, "`mean` is null: avg(n) = null".to_owned())]
+        [("mean".to_owned(), Verdict::Unknown, "is null: avg(n) = null".to_owned())]
     );
 }
 

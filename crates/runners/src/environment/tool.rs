@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use perennial_core::port::runner::{Exit, JobEnd, Limits};
+use perennial_core::text::one_line;
 use perennial_worker::{ControlGroups, Limits as ProcessLimits, Network, Processes, Program, Requirement, Sandbox};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -224,7 +225,9 @@ impl Tool<'_> {
             Exit::Code(0) => Ok(()),
             Exit::TimeLimit => return Err(Error::Slow { tool: name, seconds: INSTALL_TIMEOUT.as_secs() }),
             Exit::MemoryLimit => Err(format!("it needs more than {} GiB of memory", MEMORY_MAX_BYTES >> 30)),
-            Exit::Code(_) | Exit::Signal(_) | Exit::Cancelled => Err(one_line(&end_of(&log).map_err(Error::io(&log))?)),
+            Exit::Code(_) | Exit::Signal(_) | Exit::Cancelled => {
+                Err(end_of_errors(&end_of(&log).map_err(Error::io(&log))?))
+            }
         })
     }
 }
@@ -280,7 +283,7 @@ fn finish(mut child: Child, tool: String) -> Result<Result<String, String>> {
         return Err(Error::Slow { tool, seconds: QUERY_TIMEOUT.as_secs() });
     };
     let status = child.wait().map_err(Error::io(tool.as_ref()))?;
-    Ok(if status.success() { Ok(output) } else { Err(one_line(&errors)) })
+    Ok(if status.success() { Ok(output) } else { Err(end_of_errors(&errors)) })
 }
 
 /// Reads a pipe to its end and keeps the first part.
@@ -298,12 +301,10 @@ fn drain(from: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
 }
 
 /// Joins the lines of an error text, removes box-drawing characters and keeps its end.
-fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text
-        .split_whitespace()
-        .filter(|word| !word.chars().all(|c| matches!(c, '×' | '╰' | '─' | '▶' | '│' | '├' | '·')))
-        .collect();
-    let line = words.join(" ");
+fn end_of_errors(text: &str) -> String {
+    let is_drawing = |word: &str| word.chars().all(|c| matches!(c, '×' | '╰' | '─' | '▶' | '│' | '├' | '·'));
+    let words: Vec<&str> = text.split_whitespace().filter(|word| !is_drawing(word)).collect();
+    let line = one_line(&words.join(" "));
     let skipped = line.chars().count().saturating_sub(ERROR_TEXT_MAX);
     if skipped == 0 { line } else { format!("… {}", line.chars().skip(skipped).collect::<String>()) }
 }

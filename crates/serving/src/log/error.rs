@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use perennial_core::error::DISK_FULL_HINT;
 use perennial_core::{Error, ErrorCode};
 
 /// An error of the prediction log.
@@ -113,9 +114,7 @@ impl From<LogError> for Error {
             }
             LogError::TooLarge { .. } => (ErrorCode::TooLarge, "send the rows in several requests"),
             LogError::Full { .. } => (ErrorCode::Busy, "`perennial alerts` shows why predictions are not ingested"),
-            LogError::DiskFull { .. } => {
-                (ErrorCode::Busy, "make room on the disk: `perennial doctor` shows how much is free")
-            }
+            LogError::DiskFull { .. } => (ErrorCode::Busy, DISK_FULL_HINT),
             LogError::Shape { .. } | LogError::Thread(_) => (ErrorCode::Internal, ""),
             LogError::Damaged { .. } => (ErrorCode::Corrupt, "restore the file from a backup"),
             LogError::Open { .. } => (ErrorCode::WrongState, ""),

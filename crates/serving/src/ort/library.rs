@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
+use perennial_core::text::one_line;
 use perennial_core::{Error, ErrorCode, Result};
-
-use crate::model_error::one_line;
 
 /// The environment variable that names the library.
 const VARIABLE: &str = "ORT_DYLIB_PATH";

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynMapValueType, DynValue, Outlet as OrtOutlet, Tensor, TensorElementType, ValueType};
+use perennial_core::text::one_line;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_worker::{Handler, Message, Role, Server};
 use serde::{Deserialize, Serialize};
 
 use super::library;
 use super::protocol::{Binding, Call, Description, Element, InputLayout, Outlet, OutletKind};
-use crate::model_error::one_line;
 
 /// The role of workers that compute models by ONNX Runtime.
 pub const MODEL_ROLE: Role = Role { name: NAME, start };
