@@ -9,7 +9,7 @@ use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
     CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Listing, Page, Position, QueryRequest,
-    ScanPlan, SourceFolder, StageRequest, Staged,
+    ScanPlan, SourceFile, SourceFolder, StageRequest, Staged,
 };
 use perennial_core::schema::Schema;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore};
@@ -183,6 +183,11 @@ impl DataEngine for Engine {
     async fn list(&self, source: &FilesSource) -> CoreResult<Listing> {
         let (sources, source) = (self.stager.sources.clone(), source.clone());
         Ok(self.pool.run(async move { sources.list(&source).await }).await?)
+    }
+
+    async fn columns(&self, source: &FilesSource, files: &[SourceFile]) -> CoreResult<Schema> {
+        let (stager, source, files) = (self.stager.clone(), source.clone(), files.to_vec());
+        Ok(self.pool.run(async move { stager.columns(source, &files).await }).await?)
     }
 
     async fn folders_changed(&self, source: &FilesSource, folders: &[SourceFolder]) -> CoreResult<bool> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::KeyParts;
-use perennial_config::{FILE_NAME, GraphNode, KeyDiagnostic, StepKind, Task};
+use perennial_config::{Check, Condition, FILE_NAME, GraphNode, KeyDiagnostic, StepKind, Task};
 use perennial_core::entity::StepRun;
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::permission::Permission;
@@ -15,25 +15,42 @@ use perennial_store::{projects as table, step_runs};
 use serde_json::json;
 
 use perennial_ingest::snapshot::{DatasetAtVersion, DatasetSnapshot, no_column};
+use perennial_ingest::source_columns::find_source_columns;
 use perennial_kernel::Caller;
 use perennial_projects::Submission;
 
-/// Returns an error for a project file that names columns which its data do not have. Without data, or when the caller
-/// may not read them, nothing is checked.
-pub async fn validate_columns(caller: &Caller, submission: &Submission) -> Result<()> {
+/// Where the columns of datasets without a version are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unloaded {
+    /// In the files of their sources, below the server's folder: for the project file of that folder.
+    Files,
+    /// Nowhere: their files are not on this server.
+    Unknown,
+}
+
+/// Returns an error for a project file that names columns which its data do not have: datasets, and files that are not
+/// loaded yet. Without data, or when the caller may not read them, nothing is checked.
+pub async fn validate_columns(caller: &Caller, submission: &Submission, unloaded: Unloaded) -> Result<()> {
     let name = &submission.project.project.name;
     let kept = table::find_by_name(&mut *caller.kernel.store().read().await?, name).await?;
-    let Some(kept) = kept.filter(|kept| caller.principal.may(Permission::Read, Some(kept.id))) else { return Ok(()) };
-    let made_by = step_runs::list_newest_good(&mut *caller.kernel.store().read().await?, kept.id).await?;
+    let may_read = kept.as_ref().map(|kept| caller.principal.may(Permission::Read, Some(kept.id)));
+    if !may_read.unwrap_or(unloaded == Unloaded::Files) {
+        return Ok(());
+    }
     let mut validator = SchemaValidator {
         caller,
         submission,
-        made_by: made_by.into_iter().map(|run| (run.step.clone(), run)).collect(),
-        snapshot: DatasetSnapshot::latest(&caller.kernel, kept.id).await?,
+        made_by: BTreeMap::new(),
+        snapshot: DatasetSnapshot::default(),
         schemas: BTreeMap::new(),
         errors: Vec::new(),
     };
-    validator.find_schemas().await?;
+    if let Some(kept) = kept {
+        let made_by = step_runs::list_newest_good(&mut *caller.kernel.store().read().await?, kept.id).await?;
+        validator.made_by = made_by.into_iter().map(|run| (run.step.clone(), run)).collect();
+        validator.snapshot = DatasetSnapshot::latest(&caller.kernel, kept.id).await?;
+    }
+    validator.find_schemas(unloaded).await?;
     validator.validate_names();
     validator.validate_checks().await?;
     if validator.errors.is_empty() {
@@ -57,13 +74,22 @@ struct SchemaValidator<'a> {
 
 impl SchemaValidator<'_> {
     /// Finds the columns of sources, then those of steps: a query's by planning it over tables whose columns are final.
-    async fn find_schemas(&mut self) -> Result<()> {
-        for name in self.submission.project.datasets.keys() {
-            if let Some(found) = self.snapshot.find(name.as_str()) {
-                self.schemas.insert(name.clone(), found.version.schema.clone());
-            }
+    async fn find_schemas(&mut self, unloaded: Unloaded) -> Result<()> {
+        let project = &self.submission.project;
+        let mut steady: BTreeSet<DatasetName> = BTreeSet::new();
+        for (name, declared) in &project.datasets {
+            let schema = match self.snapshot.find(name.as_str()) {
+                Some(found) => {
+                    steady.insert(name.clone());
+                    Some(found.version.schema.clone())
+                }
+                None if unloaded == Unloaded::Files => {
+                    find_source_columns(&self.caller.kernel, declared, &project.project.timezone).await?
+                }
+                None => None,
+            };
+            self.schemas.extend(schema.map(|schema| (name.clone(), schema)));
         }
-        let mut steady: BTreeSet<DatasetName> = self.schemas.keys().cloned().collect();
         let mut open: BTreeSet<&StepName> = self.submission.project.steps.keys().collect();
         loop {
             let needs_steady = |step: &StepName| {
@@ -177,9 +203,9 @@ impl SchemaValidator<'_> {
     async fn validate_checks(&mut self) -> Result<()> {
         for (dataset, schema) in self.schemas.clone() {
             for check in self.submission.project.checks_of(&dataset) {
-                // A reference to a dataset without rows is validated when rows arrive.
                 let one = std::slice::from_ref(check);
                 let Ok(plan) = plan(one, |other| self.snapshot.find(other).map(DatasetAtVersion::named_table)) else {
+                    self.validate_reference(&dataset, &schema, check);
                     continue;
                 };
                 match self.caller.kernel.data().validate_checks(&schema, &plan).await {
@@ -193,6 +219,17 @@ impl SchemaValidator<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Validates the names of the columns that a reference to a dataset without a version compares; their types are
+    /// compared when rows arrive.
+    fn validate_reference(&mut self, dataset: &DatasetName, schema: &Schema, check: &Check) {
+        let Condition::References { column, dataset: other, target } = &check.condition else { return };
+        let at = ["checks", dataset.as_str(), check.name.as_str()];
+        self.column(dataset, schema, &at, column);
+        if let Some(schema) = self.schemas.get(other).cloned() {
+            self.column(other, &schema, &at, target);
+        }
     }
 
     fn error(&mut self, at: &[&str], message: String, suggestion: Option<String>) {

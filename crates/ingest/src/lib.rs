@@ -17,6 +17,7 @@ pub mod loads;
 pub mod predictions;
 pub mod snapshot;
 pub mod source_alerts;
+pub mod source_columns;
 
 pub use file_source::FileSource;
 pub use ingest::Ingest;

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
+use perennial_execution::column_check::{Unloaded, validate_columns};
 use perennial_http::extract::{CurrentCaller, ProjectCaller};
 use perennial_http::{Access, HttpError};
 use perennial_projects::{ProjectRecord, ProjectState};
@@ -153,7 +154,9 @@ async fn check(
         None => (state.app.projects.check(&caller).await?, true),
     };
     if !body.by_itself {
-        perennial_execution::column_check::validate_columns(&caller, &submission).await?;
+        // A client's files are in the client's folder.
+        let unloaded = if is_whole { Unloaded::Files } else { Unloaded::Unknown };
+        validate_columns(&caller, &submission, unloaded).await?;
     }
     let project = &submission.project;
     Ok(Json(Checked {

@@ -45,6 +45,10 @@ impl DataEngine for Unlinked {
         Ok(Listing { files: vec![file], folders: Vec::new() })
     }
 
+    async fn columns(&self, _: &FilesSource, _: &[SourceFile]) -> Result<Schema> {
+        unlinked()
+    }
+
     async fn folders_changed(&self, _: &FilesSource, _: &[SourceFolder]) -> Result<bool> {
         unlinked()
     }

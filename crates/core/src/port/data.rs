@@ -460,6 +460,9 @@ pub trait DataEngine: Dialect + Send + Sync {
     /// The files of a source now: one system call a file, or one request for every thousand objects.
     async fn list(&self, source: &FilesSource) -> Result<Listing>;
 
+    /// The columns of files, with the types that their first load would give them. Text files are read whole.
+    async fn columns(&self, source: &FilesSource, files: &[SourceFile]) -> Result<Schema>;
+
     /// Whether a folder of a listing has changed since: a file in it was created, renamed or removed. A file that is
     /// rewritten in place changes no folder. One system call a folder.
     async fn folders_changed(&self, source: &FilesSource, folders: &[SourceFolder]) -> Result<bool>;

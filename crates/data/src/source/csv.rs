@@ -16,12 +16,8 @@ use super::infer::InferredType;
 use super::zone::LocalTimes;
 use super::{BATCH_ROWS, BatchSink, BatchSize, Inferred, LocalFile, SourceBatch, prefer_known, text};
 use crate::convert::assemble;
-<<<<<<< HEAD
-use crate::error::{Error, Result, one_line};
-use crate::origin::Origin;
-=======
 use crate::error::{Error, Result};
->>>>>>> 65982ed3 (core: a message names each cause once; texts of libraries become one line in one place)
+use crate::origin::Origin;
 use crate::types::validate_names;
 use quotes::CheckedQuotes;
 

@@ -10,12 +10,8 @@ use perennial_core::time_text::Time;
 
 use super::zone::{ColumnZone, LocalTimes};
 use crate::convert;
-<<<<<<< HEAD
-use crate::error::{Error, Result, one_line};
-use crate::origin::Origin;
-=======
 use crate::error::{Error, Result};
->>>>>>> 65982ed3 (core: a message names each cause once; texts of libraries become one line in one place)
+use crate::origin::Origin;
 
 /// The batch with the times that have no zone as instants, also those in lists and structs.
 pub(crate) fn with_instants(batch: RecordBatch, times: &LocalTimes, origin: &Origin) -> Result<RecordBatch> {

@@ -17,14 +17,9 @@ use perennial_core::text::one_line;
 
 use super::local_arrays::with_instants;
 use super::zone::LocalTimes;
-<<<<<<< HEAD
 use super::{BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, BatchSink, LocalFile, NUMBER_AS_TEXT, SourceBatch};
-use crate::error::{Error, Result, one_line};
-use crate::origin::Origin;
-=======
-use super::{BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, BatchSink, LocalFile, NUMBER_AS_TEXT, Origin, SourceBatch};
 use crate::error::{Error, Result};
->>>>>>> 65982ed3 (core: a message names each cause once; texts of libraries become one line in one place)
+use crate::origin::Origin;
 use crate::types::{canonical_schema, with_warning};
 use limits::{Excess, check_footer, check_pages};
 

@@ -32,13 +32,8 @@ use perennial_core::schema::Schema;
 use perennial_core::text::one_line;
 
 use crate::convert::fit;
-<<<<<<< HEAD
-use crate::error::{Error, Result, one_line};
-use crate::origin::Origin;
-=======
 use crate::error::{Error, Result};
-use crate::source::Origin;
->>>>>>> 65982ed3 (core: a message names each cause once; texts of libraries become one line in one place)
+use crate::origin::Origin;
 use crate::table::Tables;
 use crate::types::{LOAD, canonical_result, logical_of_result};
 

@@ -23,14 +23,15 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::{StreamExt, TryStreamExt};
 use perennial_core::digest::TableSum;
 use perennial_core::id::LoadId;
-use perennial_core::port::data::{RowAnswer, StageInput, StageRequest, Staged};
+use perennial_core::port::data::{FilesSource, RowAnswer, SourceFile, StageInput, StageRequest, Staged};
+use perennial_core::schema::Schema;
 
 use crate::convert::assemble;
 use crate::error::{Error, Result};
 use crate::parquet::FileSink;
 use crate::profile::Profile;
 use crate::runtime::Task;
-use crate::source::Sources;
+use crate::source::{Files, Sources};
 use crate::sql::Sql;
 use crate::staging_area::{StagedLoad, StagingArea};
 use crate::types::{logical, warnings, with_column};
@@ -80,6 +81,15 @@ impl Stager {
             previous.discard()?;
         }
         result
+    }
+
+    /// The columns of files, without a dataset whose types they would take. Nothing is staged.
+    pub(crate) async fn columns(&self, source: FilesSource, files: &[SourceFile]) -> Result<Schema> {
+        let downloads = tempfile::Builder::new().prefix("columns-").tempdir_in(&self.staging);
+        let downloads = downloads.map_err(|cause| Error::storage("creating a folder for source files", cause))?;
+        let files = self.sources.fetch(&source, files, downloads.path()).await?;
+        let opened = Task::start_blocking(move || Files::open(&source, files, None)).join().await?;
+        Ok(logical(&opened.schema))
     }
 
     /// Removes a staged load.

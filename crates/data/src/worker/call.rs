@@ -53,6 +53,13 @@ pub(super) enum Call {
         /// The checks.
         plan: ScanPlan,
     },
+    /// The columns of files that the server opens, by their place in the list.
+    Columns {
+        /// The source.
+        source: FilesSource,
+        /// The files.
+        files: Vec<SourceFile>,
+    },
     /// Stages rows, into the scratch folder.
     Stage(Box<Stage>),
 }

@@ -19,6 +19,7 @@ use perennial_worker::{
     ControlGroups, Limits, Message, PoolLimits, Requirement, Sandbox, Stopper, WorkerPool, WorkerSpec,
 };
 use serde::de::DeserializeOwned;
+use tempfile::TempDir;
 
 use super::call::{Call, EXPORT, Input, Select, Stage, Start, parse};
 use super::served_files::{ServedFiles, named, referenced};
@@ -162,6 +163,12 @@ impl WorkerEngine {
     async fn fetch(&self, source: FilesSource, files: Vec<SourceFile>, folder: PathBuf) -> Result<Vec<LocalFile>> {
         let sources = self.own.sources().clone();
         self.own.run(async move { sources.fetch(&source, &files, &folder).await }).await
+    }
+
+    /// A folder for the files of a source that are downloaded for one call.
+    fn downloads(&self) -> Result<TempDir> {
+        let folder = tempfile::Builder::new().prefix("source-").tempdir_in(self.own.staging().join(SCRATCH));
+        folder.map_err(|cause| Error::storage("creating a folder for source files", cause))
     }
 
     /// The call of `request`, with the files that it reads; `None` for rows that the server itself made.
@@ -315,6 +322,21 @@ impl DataEngine for WorkerEngine {
         self.own.list(source).await
     }
 
+    async fn columns(&self, source: &FilesSource, files: &[SourceFile]) -> CoreResult<Schema> {
+        let downloads = self.downloads()?;
+        let local = self.fetch(source.clone(), files.to_vec(), downloads.path().to_owned()).await?;
+        let source = FilesSource { root: None, ..source.clone() };
+        let call = Call::Columns { source, files: files.to_vec() };
+        let finish = move |answer: Message, _: &Path| {
+            // Kept until the worker has ended, even if the caller has given up.
+            let _downloads = downloads;
+            parse(&answer.payload)
+        };
+        // Files of a project, but no table that names it: the worker works for nothing else.
+        let job = Job { tenant: LoadId::generate().to_string(), ..self.job(call, Vec::new(), local)? };
+        self.run(&self.queries, job, finish).await
+    }
+
     async fn folders_changed(&self, source: &FilesSource, folders: &[SourceFolder]) -> CoreResult<bool> {
         self.own.folders_changed(source, folders).await
     }
@@ -328,8 +350,7 @@ impl DataEngine for WorkerEngine {
     }
 
     async fn stage(&self, request: StageRequest) -> CoreResult<Staged> {
-        let downloads = tempfile::Builder::new().prefix("source-").tempdir_in(self.own.staging().join(SCRATCH));
-        let downloads = downloads.map_err(|cause| Error::storage("creating a folder for source files", cause))?;
+        let downloads = self.downloads()?;
         let area = StagingArea::new(self.own.staging(), request.load);
         let (expected, input) = (Expected::from(&request), request.input.clone());
         let Some(mut job) = self.stage_job(request.clone(), downloads.path()).await? else {

@@ -78,6 +78,7 @@ impl Data {
             }
             Call::Export(select) => message(&self.engine.export(select.into(), self.scratch.join(EXPORT)).await?),
             Call::ValidateChecks { schema, plan } => message(&self.engine.validate_checks(&schema, &plan).await?),
+            Call::Columns { source, files } => message(&self.engine.columns(&source, &files).await?),
             Call::Stage(stage) => message(&self.engine.stage(stage.request(lines)).await?),
         }
     }

@@ -51,10 +51,7 @@ async fn an_aggregate_over_no_values_is_unknown_and_holds_the_load() {
     let test = TestProject::start(&checked("mean = \"avg(n) > 0\"")).await;
     let load = test.load("a.csv", "n,m\n,1\n").await;
     assert_eq!(load.state, LoadState::Held);
-    assert_eq!(
-        results(&test).await,
-        [("mean".to_owned(), Verdict::Unknown, "is null: avg(n) = null".to_owned())]
-    );
+    assert_eq!(results(&test).await, [("mean".to_owned(), Verdict::Unknown, "is null: avg(n) = null".to_owned())]);
 }
 
 #[tokio::test]

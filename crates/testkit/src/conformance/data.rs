@@ -27,6 +27,7 @@ macro_rules! data_engine_conformance {
             a_new_file_changes_the_folders_of_a_listing,
             rows_are_in_the_table_after_the_commit_and_not_before,
             the_types_of_columns_are_inferred_and_enter_the_digest,
+            the_columns_of_files_are_those_of_their_first_load,
             a_repeated_commit_is_answered_and_changes_nothing,
             a_commit_with_another_number_is_refused,
             a_load_without_staged_rows_cannot_be_committed,

@@ -361,6 +361,13 @@ impl DataEngine for FakeData {
         Ok(Listing { files: listed.collect(), folders: vec![folder] })
     }
 
+    async fn columns(&self, source: &FilesSource, files: &[SourceFile]) -> Result<Schema> {
+        let state = self.state();
+        let content = |file: &SourceFile| Ok((file.path.clone(), state.content(&file.path)?.content.clone()));
+        let contents = files.iter().map(content).collect::<Result<Vec<_>>>()?;
+        Ok(Rows::of_files(source, &contents, None)?.schema())
+    }
+
     async fn folders_changed(&self, _: &FilesSource, folders: &[SourceFolder]) -> Result<bool> {
         let state = self.state();
         Ok(folders.iter().any(|folder| folder.modified_ns != state.folder_time()))

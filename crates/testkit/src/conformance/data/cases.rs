@@ -9,7 +9,7 @@ use perennial_core::digest::Value;
 use perennial_core::frame::TextColumn;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    AggregateCheck, CommitRequest, Mode, RowCheck, RowCondition, StageInput, ValueColumn, Values,
+    AggregateCheck, CommitRequest, Mode, RowCheck, RowCondition, SourceFile, StageInput, ValueColumn, Values,
 };
 use perennial_core::schema::TypeClass;
 use serde_json::json;
@@ -79,6 +79,16 @@ pub async fn the_types_of_columns_are_inferred_and_enter_the_digest(test: &impl 
     let second =
         [("code", Value::Text("010")), ("flag", Value::Bool(false)), ("n", Value::Int(2)), ("x", Value::Float(1.5))];
     assert_eq!(staged.change.added, sum_of(&[&first, &second]));
+}
+
+/// Nothing is staged, and a file that cannot be read is refused.
+pub async fn the_columns_of_files_are_those_of_their_first_load(test: &impl EngineUnderTest) {
+    test.offer("a.csv", "code,n,x\n007,1,1\n010,2,1.5\n");
+    let files = accepted(test.engine().list(&source()).await).files;
+    let columns = accepted(test.engine().columns(&source(), &files).await);
+    assert_eq!(columns, stage(test, &Load::files(test).await).await.schema);
+    let missing = SourceFile { path: "b.csv".to_owned(), ..files[0].clone() };
+    refused(test.engine().columns(&source(), &[missing]).await);
 }
 
 /// Exactly once: also after the staged rows are gone.
