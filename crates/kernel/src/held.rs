@@ -129,15 +129,17 @@ async fn find(caller: &Caller, project: ProjectId, id: &str) -> Result<Held> {
     caller.require(Permission::Write, project)?;
     let missing = || Error::not_found("held work", id.escape_debug()).with_hint("`perennial held` lists what is held");
     let mut reader = caller.kernel.store().read().await?;
-    if let Ok(id) = id.parse::<AttemptsId>()
-        && let Ok(found) = attempts::get(&mut reader, id).await
-        && found.project_id == project
-        && found.is_held()
+    let (Ok(work), Ok(job)) = (id.parse::<AttemptsId>(), id.parse::<JobId>()) else { return Err(missing()) };
+    if let Some(work) = attempts::find_by_id(&mut reader, work).await?
+        && work.project_id == project
+        && work.is_held()
     {
-        return Ok(Held::Work(found));
+        return Ok(Held::Work(work));
     }
-    let job = jobs::get(&mut reader, id.parse::<JobId>().map_err(|_| missing())?).await.map_err(|_| missing())?;
-    if job.project_id == Some(project) && job.state == JobState::Held { Ok(Held::Job(job)) } else { Err(missing()) }
+    match jobs::find_by_id(&mut reader, job).await? {
+        Some(job) if job.project_id == Some(project) && job.state == JobState::Held => Ok(Held::Job(job)),
+        _ => Err(missing()),
+    }
 }
 
 /// Resolves the alert about it.

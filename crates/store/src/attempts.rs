@@ -45,9 +45,9 @@ pub async fn find(conn: &mut Conn, project_id: ProjectId, kind: WorkKind, subjec
     conn.optional(sql!("attempts/find"), bind![project_id, kind, subject]).await
 }
 
-/// The attempts of an id; an error when there are none.
-pub async fn get(conn: &mut Conn, id: AttemptsId) -> Result<Attempts> {
-    conn.required(sql!("attempts/get"), bind![id], "held work", id).await
+/// The attempts of an id.
+pub async fn find_by_id(conn: &mut Conn, id: AttemptsId) -> Result<Option<Attempts>> {
+    conn.optional(sql!("attempts/get"), bind![id]).await
 }
 
 /// Attempts without an end, oldest first.

@@ -161,6 +161,11 @@ pub async fn get(conn: &mut Conn, id: JobId) -> Result<Job> {
     conn.required(sql!("jobs/get"), bind![id], "job", id).await
 }
 
+/// The job of an id.
+pub async fn find_by_id(conn: &mut Conn, id: JobId) -> Result<Option<Job>> {
+    conn.optional(sql!("jobs/get"), bind![id]).await
+}
+
 /// The open job with a unique key.
 pub async fn find_open(conn: &mut Conn, unique_key: &str) -> Result<Option<Job>> {
     conn.optional(sql!("jobs/find_open"), bind![unique_key]).await

@@ -42,7 +42,7 @@ pub async fn exists(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerNam
     Ok(conn.scalar::<i64>(sql!("trigger_firings/exists"), bind![project_id, trigger, cause_id]).await?.is_some())
 }
 
-/// The newest firing of a trigger on the project clock.
+/// The newest firing of a trigger, by the sequence of the pipeline runs that its firings began.
 pub async fn find_latest(
     conn: &mut Conn,
     project_id: ProjectId,

@@ -63,3 +63,12 @@ async fn a_viewer_releases_nothing_and_other_projects_have_other_held_work() {
         assert_eq!(refused(held::cancel(&test.system(), project.id, unknown).await), ErrorCode::NotFound);
     }
 }
+
+#[tokio::test]
+async fn held_work_whose_row_is_damaged_is_not_reported_as_missing() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let id = held_job(&test, project.id).await.to_string();
+    test.execute("UPDATE jobs SET state = 'odd'").await.unwrap();
+    let error = held::release(&test.system(), project.id, &id).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Corrupt, "{}", error.message());
+}

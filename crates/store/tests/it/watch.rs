@@ -9,7 +9,7 @@ use perennial_store::{alerts, monitor_results, prediction_segments, servers, tri
 use serde_json::json;
 
 use crate::db::{Db, on_both, write_tx};
-use crate::fixtures::{NOW, project};
+use crate::fixtures::{NOW, pipeline_run, project};
 
 on_both! {
     a_segment_becomes_a_load_once,
@@ -175,6 +175,15 @@ async fn a_trigger_fires_once_for_each_cause(db: &Db) {
         assert_eq!(found, has_fired, "{cause}");
     }
     assert_eq!(trigger_firings::find_latest(&mut reader, project.id, trigger).await.unwrap(), Some(all[2].clone()));
+    drop(reader);
+    // The clock was set back between these two.
+    for (cause, project_ms) in [("alert:4", NOW + 9), ("alert:5", NOW - 9)] {
+        let run = pipeline_run(&db.store, project.id).await;
+        let firing = TriggerFiring { pipeline_run_id: Some(run.id), ..firing(cause, project_ms) };
+        write_tx!(db.store, tx => { Ok(trigger_firings::fire(tx, &firing).await?) }).unwrap();
+    }
+    let latest = trigger_firings::find_latest(&mut db.store.read().await.unwrap(), project.id, trigger).await.unwrap();
+    assert_eq!(latest.map(|firing| firing.cause_id).as_deref(), Some("alert:5"));
 }
 
 async fn a_server_is_deleted_by_another_only_while_it_does_not_renew(db: &Db) {
