@@ -1,7 +1,7 @@
 //! Experiments and their tags, as MLflow knows them.
 
 use perennial_core::entity::{Experiment, NewExperiment, Tag};
-use perennial_core::id::ExperimentId;
+use perennial_core::id::{ExperimentId, ProjectId};
 use perennial_core::state::Lifecycle;
 
 use crate::conn::{Conn, Tx};
@@ -34,12 +34,13 @@ impl Record for Tag {
     }
 }
 
-/// Makes an experiment under the next id.
+/// Makes an experiment under the next id. Its name is unique in its project.
 pub async fn create(tx: &mut Tx, new: &NewExperiment) -> Result<Experiment> {
     let location = new.artifact_location.as_deref().unwrap_or("");
     let values = bind![new.project_id, new.name, location, new.created_ms];
     tx.insert(sql!("experiments/insert"), values, "experiment", &new.name).await?;
-    let made = find_by_name(tx, &new.name).await?.ok_or_else(|| Error::not_found("experiment", &new.name))?;
+    let made =
+        find_by_name(tx, new.project_id, &new.name).await?.ok_or_else(|| Error::not_found("experiment", &new.name))?;
     if new.artifact_location.is_none() {
         let location = format!("{}/{}", new.artifact_root, made.id);
         tx.update(sql!("experiments/set_location"), bind![made.id, location], "experiment", made.id).await?;
@@ -55,9 +56,14 @@ pub async fn get(conn: &mut Conn, id: ExperimentId) -> Result<Experiment> {
     conn.required(sql!("experiments/get"), bind![id], "experiment", id).await
 }
 
-/// The experiment of a name, deleted ones too.
-pub async fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<Experiment>> {
-    conn.optional(sql!("experiments/find_by_name"), bind![name]).await
+/// The experiment of a name in a project, deleted ones too.
+pub async fn find_by_name(conn: &mut Conn, project_id: ProjectId, name: &str) -> Result<Option<Experiment>> {
+    conn.optional(sql!("experiments/find_by_name"), bind![project_id, name]).await
+}
+
+/// The experiments of a name in all projects, deleted ones too.
+pub async fn list_by_name(conn: &mut Conn, name: &str) -> Result<Vec<Experiment>> {
+    conn.all(list_sql!("experiments/list_by_name"), bind![name]).await
 }
 
 /// Every experiment, newest first.

@@ -35,6 +35,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (8, "approvers and source grants", include_str!("../migrations/sqlite/0008_approvers_and_source_grants.sql")),
     (9, "count attempts", include_str!("../migrations/sqlite/0009_count_attempts.sql")),
     (10, "approval requests", include_str!("../migrations/sqlite/0010_approval_requests.sql")),
+    (11, "experiment names of projects", include_str!("../migrations/sqlite/0011_experiment_names_of_projects.sql")),
 ];
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
@@ -47,6 +48,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (8, "approvers and source grants", include_str!("../migrations/postgres/0008_approvers_and_source_grants.sql")),
     (9, "count attempts", include_str!("../migrations/postgres/0009_count_attempts.sql")),
     (10, "approval requests", include_str!("../migrations/postgres/0010_approval_requests.sql")),
+    (11, "experiment names of projects", include_str!("../migrations/postgres/0011_experiment_names_of_projects.sql")),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
@@ -99,8 +101,22 @@ pub struct Store {
 }
 
 enum Backend {
-    Sqlite { writer: mpsc::Sender<Command>, readers: SqlitePool, path: PathBuf, write: Box<SqliteConnectOptions> },
-    Postgres { pool: PgPool, server: Arc<PgConnectOptions>, write_limit: Duration, owner: OnceLock<ServerId> },
+    Sqlite {
+        writer: mpsc::Sender<Command>,
+        readers: SqlitePool,
+        /// One connection, see [`Store::probe`].
+        probe: SqlitePool,
+        path: PathBuf,
+        write: Box<SqliteConnectOptions>,
+    },
+    Postgres {
+        pool: PgPool,
+        /// One connection, see [`Store::probe`].
+        probe: PgPool,
+        server: Arc<PgConnectOptions>,
+        write_limit: Duration,
+        owner: OnceLock<ServerId>,
+    },
 }
 
 /// The version of a database's tables, relative to this binary's.
@@ -221,15 +237,24 @@ impl Store {
             .synchronous(synchronous)
             .pragma("cache_size", "-32000");
         let conn = SqliteConnection::connect_with(&write).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(options.connections)
-            .acquire_timeout(CONNECTION_WAIT)
-            .test_before_acquire(false)
-            .connect_lazy_with(base.read_only(true));
+        let readers = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(CONNECTION_WAIT)
+                .test_before_acquire(false)
+                .connect_lazy_with(base.clone().read_only(true))
+        };
+        let (readers, probe) = (readers(options.connections), readers(1));
         let (writer, commands) = mpsc::channel(QUEUE_MAX);
         tokio::spawn(writer::serve(Tx::sqlite(conn), commands, options.write_limit));
         Ok(Self {
-            backend: Arc::new(Backend::Sqlite { writer, readers, path: path.to_owned(), write: Box::new(write) }),
+            backend: Arc::new(Backend::Sqlite {
+                writer,
+                readers,
+                probe,
+                path: path.to_owned(),
+                write: Box::new(write),
+            }),
         })
     }
 
@@ -251,8 +276,10 @@ impl Store {
             .acquire_timeout(CONNECTION_WAIT)
             .connect_with(connect.clone())
             .await?;
+        let probe = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECTION_WAIT);
+        let probe = probe.connect_lazy_with(connect.clone());
         let (server, write_limit) = (Arc::new(connect), options.write_limit);
-        let backend = Backend::Postgres { pool, server, write_limit, owner: OnceLock::new() };
+        let backend = Backend::Postgres { pool, probe, server, write_limit, owner: OnceLock::new() };
         Ok(Self { backend: Arc::new(backend) })
     }
 
@@ -281,7 +308,7 @@ impl Store {
                 })?;
                 answer.await.map_err(|_| Error::Closed)?
             }
-            Backend::Postgres { pool, server, write_limit, owner } => {
+            Backend::Postgres { pool, server, write_limit, owner, .. } => {
                 let tx = outage::connection(server, || pool.begin()).await?;
                 let mut tx = Tx::postgres(tx, server.clone());
                 if let Some(owner) = owner.get() {
@@ -323,6 +350,18 @@ impl Store {
         })
     }
 
+    /// A connection to read from that other readers never take: a probe is answered while they use all of theirs. Probes
+    /// wait for each other.
+    pub async fn probe(&self) -> CoreResult<Reader> {
+        Ok(match &*self.backend {
+            Backend::Sqlite { probe, .. } => Reader::sqlite(probe.acquire().await.map_err(Error::from)?),
+            Backend::Postgres { probe, server, .. } => {
+                let conn = outage::connection(server, || probe.acquire()).await?;
+                Reader::postgres(conn, server.clone())
+            }
+        })
+    }
+
     /// A connection to read from in one transaction: every statement sees the same state. Other writes do not wait.
     pub async fn snapshot(&self) -> CoreResult<Reader> {
         let reader = match &*self.backend {
@@ -339,16 +378,16 @@ impl Store {
     /// Finishes what waits and closes every connection; one still in use is left after a while.
     pub async fn close(&self) -> Result<()> {
         match &*self.backend {
-            Backend::Sqlite { writer, readers, .. } => {
-                wait_for(readers.close()).await;
+            Backend::Sqlite { writer, readers, probe, .. } => {
+                wait_for(async { tokio::join!(readers.close(), probe.close()) }).await;
                 let (done, closed) = oneshot::channel();
                 if writer.send(Command::Close(done)).await.is_err() {
                     return Ok(());
                 }
                 closed.await.unwrap_or(Ok(()))
             }
-            Backend::Postgres { pool, .. } => {
-                wait_for(pool.close()).await;
+            Backend::Postgres { pool, probe, .. } => {
+                wait_for(async { tokio::join!(pool.close(), probe.close()) }).await;
                 Ok(())
             }
         }
@@ -380,7 +419,7 @@ impl Store {
 }
 
 /// Waits for connections to come back, but not for ever.
-async fn wait_for(closing: impl Future<Output = ()>) {
+async fn wait_for(closing: impl Future<Output = ((), ())>) {
     if tokio::time::timeout(CLOSE_WAIT, closing).await.is_err() {
         tracing::warn!("a connection to the metadata was still in use when the store closed");
     }

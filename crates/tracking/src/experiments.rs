@@ -31,8 +31,7 @@ pub struct Tagged {
     pub tags: Vec<Tag>,
 }
 
-/// Makes an experiment in the project that tag [`PROJECT_TAG`] names; else in the one project the
-/// caller may write, or in `default` when that is every project.
+/// Makes an experiment in the project that tag [`PROJECT_TAG`] names, else in the caller's own project.
 pub async fn create(
     caller: &Caller,
     name: String,
@@ -66,6 +65,11 @@ async fn project_of(caller: &Caller, tags: &[Tag]) -> Result<ProjectId> {
         let readable = found.filter(|project| caller.principal.may(Permission::Read, Some(project.id)));
         return readable.map(|project| project.id).ok_or_else(|| Error::not_found("project", &tag.value));
     }
+    own_project(caller)
+}
+
+/// The project of a caller that names none: the one project it may write, or `default` when that is every project.
+fn own_project(caller: &Caller) -> Result<ProjectId> {
     let writable: Vec<ProjectId> = match caller.principal.grants.projects(Permission::Write) {
         ProjectSet::All => return Ok(projects::default_id()),
         ProjectSet::Only(projects) => projects.into_iter().collect(),
@@ -85,11 +89,26 @@ pub async fn get(caller: &Caller, id: ExperimentId) -> Result<Tagged> {
     tagged(caller, experiment).await
 }
 
-/// The experiment of a name, deleted ones too.
+/// The experiment of a name, deleted ones too: that of the caller's own project, else the only one that the caller may
+/// read.
+///
+/// # Errors
+/// If there is none, or if several other projects that the caller may read have one.
 pub async fn get_by_name(caller: &Caller, name: &str) -> Result<Tagged> {
-    let found = rows::find_by_name(&mut *caller.kernel.store().read().await?, name).await?;
-    let found = found.filter(|experiment| caller.principal.may(Permission::Read, Some(experiment.project_id)));
-    tagged(caller, found.ok_or_else(|| Error::not_found("experiment", name.escape_debug()))?).await
+    let mut found = rows::list_by_name(&mut *caller.kernel.store().read().await?, name).await?;
+    found.retain(|experiment| caller.principal.may(Permission::Read, Some(experiment.project_id)));
+    if let Ok(own) = own_project(caller)
+        && found.iter().any(|experiment| experiment.project_id == own)
+    {
+        found.retain(|experiment| experiment.project_id == own);
+    }
+    match (found.pop(), found.is_empty()) {
+        (Some(only), true) => tagged(caller, only).await,
+        (Some(_), false) => Err(refused(format!("several projects have an experiment {}", quoted(name))).with_hint(
+            "use a token of one project: `perennial tokens create NAME --on PROJECT`; or the experiment's id",
+        )),
+        (None, _) => Err(Error::not_found("experiment", name.escape_debug())),
+    }
 }
 
 async fn tagged(caller: &Caller, experiment: Experiment) -> Result<Tagged> {

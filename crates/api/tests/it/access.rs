@@ -220,6 +220,37 @@ async fn an_endpoint_of_another_project_is_answered_as_one_that_does_not_exist()
 }
 
 #[tokio::test]
+async fn an_experiment_of_another_project_is_answered_as_one_that_does_not_exist() {
+    let (server, flights) = Server::with_project().await;
+    let trains =
+        server.test.submit(&set(PROJECT_FILE, "project.name", "'trains'").replace("delay", "lag")).await.unwrap();
+    let token = server.test.token("guest", Role::Admin, Some(&trains)).await.unwrap();
+    let call = async |method: Method, path: &str, body: Option<serde_json::Value>| {
+        server.call_as(&token, method, &format!("/api/2.0/mlflow/experiments/{path}"), body).await
+    };
+    let hidden = call(Method::GET, "get-by-name?experiment_name=flights", None).await;
+    let absent = call(Method::GET, "get-by-name?experiment_name=absent", None).await;
+    assert_eq!((hidden.status, hidden.text().replace("flights", "absent")), (absent.status, absent.text()));
+    let id = flights.experiment;
+    for path in [format!("get?experiment_id={id}"), "get?experiment_id=999".to_owned()] {
+        assert_eq!(call(Method::GET, &path, None).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    // The name is free in the caller's project: the answers to two attempts are those for a name that nobody has.
+    for name in ["flights", "absent"] {
+        let created = call(Method::POST, "create", Some(json!({ "name": name }))).await;
+        assert_eq!(created.status, StatusCode::OK, "{name}: {}", created.text());
+        let again = call(Method::POST, "create", Some(json!({ "name": name }))).await;
+        assert_eq!(again.json()["error_code"], "RESOURCE_ALREADY_EXISTS", "{name}");
+        let found = call(Method::GET, &format!("get-by-name?experiment_name={name}"), None).await.json();
+        assert_eq!(found["experiment"]["experiment_id"], created.json()["experiment_id"], "{name}");
+        let renamed = json!({ "experiment_id": created.json()["experiment_id"], "new_name": "Default" });
+        assert_eq!(call(Method::POST, "update", Some(renamed)).await.status, StatusCode::OK, "{name}");
+        let back = json!({ "experiment_id": created.json()["experiment_id"], "new_name": name });
+        assert_eq!(call(Method::POST, "update", Some(back)).await.status, StatusCode::OK, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_steps_token_reads_its_project_and_starts_nothing() {
     let (server, project) = Server::with_project().await;
     let token = access::step_token(

@@ -1,3 +1,3 @@
 SELECT id, project_id, name, artifact_location, lifecycle, created_ms, updated_ms
 FROM experiments
-WHERE name = $1
+WHERE project_id = $1 AND name = $2

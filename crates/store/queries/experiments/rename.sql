@@ -1,2 +1,6 @@
 UPDATE experiments SET name = $2, updated_ms = $3
-WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM experiments WHERE name = $2 AND id <> $1)
+WHERE id = $1 AND NOT EXISTS (
+    SELECT 1
+    FROM experiments AS other
+    WHERE other.project_id = experiments.project_id AND other.name = $2 AND other.id <> $1
+)

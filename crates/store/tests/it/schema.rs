@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use perennial_core::entity::{Load, LoadFile, SourceFileRecord};
+use perennial_core::entity::{Load, LoadFile, SourceFileRecord, Tag};
 use perennial_core::permission::ProjectSet;
 use perennial_core::state::LoadState;
 use perennial_core::{Error as CoreError, ErrorCode};
 use perennial_store::{
-    Error, Options, Store, UnreadableRow, alerts, loads, pipeline_runs, projects, source_files, tokens, unreadable,
+    Error, Options, Store, UnreadableRow, alerts, experiments, loads, pipeline_runs, projects, runs, source_files,
+    tokens, unreadable,
 };
 use serde_json::json;
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
 use crate::db::{Db, on_both, write_tx};
-use crate::fixtures::{NOW, dataset, load, pipeline_run, project};
+use crate::fixtures::{NOW, dataset, experiment, load, pipeline_run, project, run};
 
 /// Opening a store that is up to date takes no longer than this.
 const OPEN_LIMIT: Duration = Duration::from_millis(10);
@@ -71,6 +72,25 @@ async fn both_schemas_are_the_same_column_by_column() {
     postgres.finish().await;
 }
 
+/// A server that starts makes its ids later than the stored ones, in whatever table they are.
+#[tokio::test]
+async fn the_latest_id_is_searched_in_every_table_with_ids() {
+    let db = Db::sqlite().await;
+    let query = include_str!("../../queries/schema/latest_id.sql");
+    let tables = sqlite_columns(&db.url).await;
+    let has_id =
+        |columns: &[(String, String, bool)]| columns.iter().any(|(name, kind, _)| name == "id" && kind == "text");
+    let missing = tables.into_iter().filter(|(table, columns)| {
+        has_id(columns)
+            && !query.lines().any(|line| {
+                line.ends_with(&format!("MAX(id) FROM {table}"))
+                    || line.ends_with(&format!("MAX(id) AS id FROM {table}"))
+            })
+    });
+    assert_eq!(missing.map(|(table, _)| table).collect::<Vec<_>>(), Vec::<String>::new());
+    db.finish().await;
+}
+
 #[tokio::test]
 async fn the_migrations_have_the_same_names_for_both_databases() {
     let names = |dialect: &str| {
@@ -82,7 +102,11 @@ async fn the_migrations_have_the_same_names_for_both_databases() {
     assert_eq!(names("sqlite"), names("postgres"));
 }
 
-on_both! { a_discarded_load_of_an_earlier_version_is_rejected, the_paths_of_an_earlier_version_become_files }
+on_both! {
+    a_discarded_load_of_an_earlier_version_is_rejected,
+    the_paths_of_an_earlier_version_become_files,
+    experiments_of_an_earlier_version_keep_their_runs_and_tags,
+}
 
 /// Sets a load to the state of an earlier version, and takes back the migration that renames the state.
 const BEFORE_REJECTED: &str = "UPDATE loads SET state = 'discarded'; DELETE FROM _sqlx_migrations WHERE version = 2;";
@@ -149,6 +173,44 @@ async fn the_paths_of_an_earlier_version_become_files(db: &Db) {
     let found = loads::find_by_path(&mut reader, dataset.id, "in/z.csv").await.unwrap();
     assert_eq!(found.map(|load| load.id), Some(several.id));
     drop(reader);
+    again.close().await.unwrap();
+}
+
+/// Takes back the migration that makes the names of experiments unique in their projects.
+const BEFORE_NAMES_OF_PROJECTS_SQLITE: &str = "PRAGMA foreign_keys = OFF; \
+    CREATE TABLE earlier (id INTEGER PRIMARY KEY AUTOINCREMENT, project_id TEXT NOT NULL REFERENCES projects (id), \
+    name TEXT NOT NULL UNIQUE, artifact_location TEXT NOT NULL, lifecycle TEXT NOT NULL, created_ms BIGINT NOT NULL, \
+    updated_ms BIGINT NOT NULL); INSERT INTO earlier SELECT * FROM experiments; DROP TABLE experiments; \
+    ALTER TABLE earlier RENAME TO experiments; CREATE INDEX experiments_by_project ON experiments (project_id); \
+    DELETE FROM _sqlx_migrations WHERE version = 11;";
+const BEFORE_NAMES_OF_PROJECTS_POSTGRES: &str = "DROP INDEX experiments_by_name; \
+    ALTER TABLE experiments DROP CONSTRAINT experiments_name_in_project; \
+    ALTER TABLE experiments ADD CONSTRAINT experiments_name_key UNIQUE (name); \
+    CREATE INDEX experiments_by_project ON experiments (project_id); DELETE FROM _sqlx_migrations WHERE version = 11;";
+
+async fn experiments_of_an_earlier_version_keep_their_runs_and_tags(db: &Db) {
+    let (one, two) = (experiment(&db.store, "one").await, experiment(&db.store, "two").await);
+    let (tag, begun) = (Tag { key: "k".to_owned(), value: "v".to_owned() }, run(&two));
+    let (tagged, created) = (tag.clone(), begun.clone());
+    write_tx!(db.store, tx => {
+        experiments::set_tag(tx, one.id, &tagged).await?;
+        runs::create(tx, &created).await?;
+        Ok(())
+    })
+    .unwrap();
+    let is_sqlite = db.url.starts_with("sqlite");
+    db.execute(if is_sqlite { BEFORE_NAMES_OF_PROJECTS_SQLITE } else { BEFORE_NAMES_OF_PROJECTS_POSTGRES }).await;
+    let again = Store::open(&db.url, Options::default()).await.unwrap();
+    let mut reader = again.read().await.unwrap();
+    for known in [&one, &two] {
+        assert_eq!(&experiments::get(&mut reader, known.id).await.unwrap(), known);
+    }
+    assert_eq!(experiments::list_tags(&mut reader, one.id).await.unwrap(), [tag]);
+    assert_eq!(runs::get(&mut reader, begun.run_id).await.unwrap().experiment_id, two.id);
+    drop(reader);
+    let shops = project(&again, "two").await;
+    let three = experiment(&again, "three").await;
+    assert_eq!((shops.experiment_id.number(), three.id.number()), (3, 4), "the ids go on");
     again.close().await.unwrap();
 }
 

@@ -1,17 +1,20 @@
 //! Experiments and runs: what MLflow's clients rely on.
 
 use perennial_core::ErrorCode;
-use perennial_core::entity::{MetricPoint, NewRun, Param, Run, RunArtifact, RunBatch, RunInput, RunUpdate, Tag};
+use perennial_core::entity::{
+    MetricPoint, NewExperiment, NewRun, Param, Run, RunArtifact, RunBatch, RunInput, RunUpdate, Tag,
+};
 use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::state::{Lifecycle, RunStatus};
 use perennial_store::{experiments, run_artifacts, runs};
 use serde_json::json;
 
 use crate::db::{Db, on_both, write_tx};
-use crate::fixtures::{NOW, experiment, run};
+use crate::fixtures::{NOW, experiment, project, run};
 
 on_both! {
     experiments_count_up_and_keep_their_names,
+    the_name_of_an_experiment_is_unique_in_its_project,
     deleting_an_experiment_deletes_its_runs_and_restoring_restores_all,
     a_run_is_made_in_an_experiment_that_is_not_deleted,
     a_deleted_run_is_read_but_not_written,
@@ -55,14 +58,44 @@ async fn experiments_count_up_and_keep_their_names(db: &Db) {
     })
     .unwrap();
     let mut reader = db.store.read().await.unwrap();
-    assert_eq!(experiments::find_by_name(&mut reader, "one").await.unwrap(), None);
-    assert_eq!(experiments::find_by_name(&mut reader, "three").await.unwrap().unwrap().updated_ms, NOW + 1);
+    let project = one.project_id;
+    assert_eq!(experiments::find_by_name(&mut reader, project, "one").await.unwrap(), None);
+    assert_eq!(experiments::find_by_name(&mut reader, project, "three").await.unwrap().unwrap().updated_ms, NOW + 1);
     assert_eq!(experiments::list_tags(&mut reader, one.id).await.unwrap(), [tag("k", "2")]);
     assert_eq!(experiments::list(&mut reader).await.unwrap().len(), 3);
     drop(reader);
     write_tx!(db.store, tx => { Ok(experiments::delete_tag(tx, one.id, "k").await?) }).unwrap();
     let missing = write_tx!(db.store, tx => { Ok(experiments::delete_tag(tx, one.id, "k").await?) }).unwrap_err();
     assert_eq!(missing.message(), "tag `k` does not exist");
+}
+
+async fn the_name_of_an_experiment_is_unique_in_its_project(db: &Db) {
+    let one = experiment(&db.store, "shops").await;
+    // A project comes with an experiment of its name.
+    let shops = project(&db.store, "shops").await;
+    let mut reader = db.store.read().await.unwrap();
+    let second = experiments::get(&mut reader, shops.experiment_id).await.unwrap();
+    assert_eq!(experiments::list_by_name(&mut reader, "shops").await.unwrap(), [one.clone(), second.clone()]);
+    for known in [&one, &second] {
+        let found = experiments::find_by_name(&mut reader, known.project_id, "shops").await.unwrap();
+        assert_eq!(found.as_ref(), Some(known));
+    }
+    drop(reader);
+    let new = NewExperiment {
+        project_id: shops.id,
+        name: "shops".to_owned(),
+        artifact_location: None,
+        artifact_root: "mlflow-artifacts:".to_owned(),
+        created_ms: NOW,
+        tags: Vec::new(),
+    };
+    let (again, other) = (new.clone(), NewExperiment { name: "other".to_owned(), ..new });
+    let taken = write_tx!(db.store, tx => { Ok(experiments::create(tx, &again).await?) }).unwrap_err();
+    assert_eq!((taken.code(), taken.message()), (ErrorCode::AlreadyExists, "experiment `shops` already exists"));
+    let other = write_tx!(db.store, tx => { Ok(experiments::create(tx, &other).await?) }).unwrap();
+    let taken = write_tx!(db.store, tx => { Ok(experiments::rename(tx, other.id, "shops", NOW).await?) }).unwrap_err();
+    assert_eq!(taken.code(), ErrorCode::AlreadyExists);
+    write_tx!(db.store, tx => { Ok(experiments::rename(tx, one.id, "other", NOW).await?) }).unwrap();
 }
 
 async fn deleting_an_experiment_deletes_its_runs_and_restoring_restores_all(db: &Db) {

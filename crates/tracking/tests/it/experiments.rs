@@ -4,6 +4,7 @@ use perennial_core::ErrorCode;
 use perennial_core::id::ExperimentId;
 use perennial_core::permission::Role;
 use perennial_core::state::Lifecycle;
+use perennial_kernel::Caller;
 use perennial_tracking::experiments::{self, PROJECT_TAG, Search};
 use perennial_tracking::{limits, runs};
 
@@ -119,6 +120,39 @@ async fn the_project_of_a_new_experiment_is_named_by_a_tag_or_the_only_writable_
     refused(result, ErrorCode::PermissionDenied, "`eve` may write no project");
     let hidden = experiments::create(&own, "x".to_owned(), None, vec![tag(PROJECT_TAG, "default")]).await;
     refused(hidden, ErrorCode::NotFound, "project");
+}
+
+#[tokio::test]
+async fn an_experiment_is_found_by_name_in_the_callers_own_project_first() {
+    let tracking = Tracking::start().await;
+    let (shops, _) = tracking.other_project().await;
+    let of_default = create(&tracking, "sales").await.unwrap();
+    let ann = tracking.person("ann", Role::Contributor, shops).await;
+    let find = async |caller: &Caller, name: &str| experiments::get_by_name(caller, name).await;
+    assert_eq!(find(&tracking.caller, "sales").await.unwrap().experiment, of_default, "`default` is the own project");
+    assert_eq!(find(&ann, "sales").await.unwrap().experiment.project_id, shops, "the only project she may write");
+    assert_eq!(find(&tracking.caller, "shops").await.unwrap().experiment.project_id, shops, "the only one");
+    // A viewer of both has no project of its own.
+    let mut viewer = tracking.test.caller("eve", Role::Viewer).await.unwrap();
+    refused(find(&viewer, "sales").await, ErrorCode::InvalidArgument, "several projects have an experiment");
+    viewer.principal.grants = viewer.principal.grants.limited_to(shops);
+    assert_eq!(find(&viewer, "sales").await.unwrap().experiment.project_id, shops, "by a token of the project");
+}
+
+#[tokio::test]
+async fn a_name_is_taken_in_its_own_project_only() {
+    let tracking = Tracking::start().await;
+    let (shops, _) = tracking.other_project().await;
+    let ann = tracking.person("ann", Role::Contributor, shops).await;
+    refused(experiments::get_by_name(&ann, "flights").await, ErrorCode::NotFound, "`flights`");
+    let created = experiments::create(&ann, "flights".to_owned(), None, Vec::new()).await.unwrap();
+    assert_eq!(created.project_id, shops);
+    assert_eq!(experiments::get_by_name(&ann, "flights").await.unwrap().experiment, created);
+    let again = experiments::create(&ann, "flights".to_owned(), None, Vec::new()).await;
+    refused(again, ErrorCode::AlreadyExists, "experiment `flights` already exists");
+    let other = experiments::create(&ann, "other".to_owned(), None, Vec::new()).await.unwrap();
+    refused(experiments::rename(&ann, other.id, "sales".to_owned()).await, ErrorCode::AlreadyExists, "`sales`");
+    experiments::rename(&ann, other.id, "Default".to_owned()).await.unwrap();
 }
 
 fn names(page: &[experiments::Tagged]) -> Vec<&str> {
