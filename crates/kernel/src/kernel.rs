@@ -158,9 +158,9 @@ impl Kernel {
         Ok(perennial_store::unreadable::list(&mut *caller.kernel.store().read().await?).await?)
     }
 
-    /// Reads a row of the metadata, to find out whether the database answers.
+    /// Reads a row of the metadata over the connection of probes, to find out whether the database answers.
     pub async fn try_metadata(&self) -> Result<()> {
-        perennial_store::ledger::head(&mut *self.store().read().await?, Chain::Server).await?;
+        perennial_store::ledger::head(&mut *self.store().probe().await?, Chain::Server).await?;
         Ok(())
     }
 

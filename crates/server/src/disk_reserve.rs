@@ -7,10 +7,11 @@ use std::path::Path;
 
 /// The name of the file.
 const RESERVE_FILE: &str = "reserve";
-/// Its size.
+/// Its size where there is room.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
-/// The file is made only while this much is free.
-const PLENTY_BYTES: u64 = 1024 * 1024 * 1024;
+/// The part of the free room that it takes at most, as a divisor: on a full disk, a start leaves some of its reserve to the
+/// next one.
+const PART_OF_FREE: u64 = 4;
 
 /// Deletes the reserve of a data folder when less than its size is free. Returns whether it did.
 pub(crate) fn release(data: &Path) -> bool {
@@ -18,26 +19,27 @@ pub(crate) fn release(data: &Path) -> bool {
     if !is_short || std::fs::remove_file(data.join(RESERVE_FILE)).is_err() {
         return false;
     }
-    tracing::error!(data = %data.display(), "the disk is full: its reserve of 16 MiB is used to start");
+    tracing::error!(data = %data.display(), "the disk is full: its reserve is used to start");
     true
 }
 
-/// Makes the reserve when there is none and plenty is free. Without one, a server cannot start on a full disk.
+/// Makes the reserve when there is none. Without one, a server cannot start on a full disk.
 pub(crate) fn keep(data: &Path) {
     let file = data.join(RESERVE_FILE);
-    if file.exists() || free_bytes(data).is_none_or(|free| free < PLENTY_BYTES) {
+    let size = free_bytes(data).map_or(0, |free| RESERVE_BYTES.min(free / PART_OF_FREE));
+    if size == 0 || file.exists() {
         return;
     }
-    if let Err(error) = allocate(&file) {
+    if let Err(error) = allocate(&file, size) {
         tracing::warn!(path = %file.display(), %error, "room for a start on a full disk could not be reserved");
         // An incomplete reserve does not help.
         let _ = std::fs::remove_file(&file);
     }
 }
 
-fn allocate(file: &Path) -> io::Result<()> {
+fn allocate(file: &Path, size: u64) -> io::Result<()> {
     let file = File::create(file)?;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES)?;
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -160,7 +161,14 @@ impl Server {
     }
 
     /// Starts a server by a command whose data folder is `data`.
-    pub(crate) fn start(mut command: Command, data: &Path) -> Self {
+    pub(crate) fn start(command: Command, data: &Path) -> Self {
+        let mut server = Self::start_with_token(command, "");
+        server.token = server.block_on(administrator_token(data));
+        server
+    }
+
+    /// Starts a server by a command, for requests with a token that it knows.
+    pub(crate) fn start_with_token(mut command: Command, token: &str) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut log = String::new();
@@ -184,8 +192,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let token = runtime.block_on(administrator_token(data));
-        Self { child, address, token, log, runtime, http }
+        Self { child, address, token: token.to_owned(), log, runtime, http }
     }
 
     /// An HTTP client for tests with many tasks; run them with [`Server::block_on`].
@@ -204,15 +211,26 @@ impl Server {
 
     /// Sends a request; gives the status and the body, parsed if it is JSON.
     pub(crate) fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        let (status, _, value) = self.ask_with_headers(method, path, body);
+        (status, value)
+    }
+
+    /// [`Self::ask`], with the headers of the answer.
+    pub(crate) fn ask_with_headers(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, HeaderMap, Value) {
         let mut request = self.http.request(method, format!("{}{path}", self.address)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
         }
         self.block_on(async {
             let answer = request.send().await.unwrap();
-            let status = answer.status();
+            let (status, headers) = (answer.status(), answer.headers().clone());
             let text = answer.text().await.unwrap();
-            (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+            (status, headers, serde_json::from_str(&text).unwrap_or(Value::String(text)))
         })
     }
 

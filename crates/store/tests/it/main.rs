@@ -18,6 +18,7 @@ mod metrics;
 mod outage;
 mod ownership;
 mod pipelines;
+mod probes;
 mod projects;
 mod queries;
 mod registry;
