@@ -9,7 +9,7 @@ use perennial_core::permission::Permission;
 use perennial_http::{Credential, Identity};
 use perennial_kernel::alerts;
 use perennial_projects::Submission;
-use perennial_release::approvals::{self, Waiting};
+use perennial_release::approvals;
 
 use crate::assets::{ICON_PATH, STYLE_PATH};
 use crate::format::Whole;
@@ -94,8 +94,7 @@ impl Layout {
     pub(crate) async fn new(request: &PageRequest, section: &'static str, title: impl Into<String>) -> Result<Self> {
         let (caller, project) = (request.caller()?, request.project()?);
         let firing = alerts::count_firing(&caller, project.id).await?;
-        let waiting = approvals::list_waiting(&caller).await?;
-        let is_here = |waiting: &&Waiting| waiting.is_for_caller && waiting.request.project_id == project.id;
+        let waiting = approvals::count_for_caller(&caller, project.id).await?;
         let submission = project.find_submission();
         let mut layout = Self::bare(request.identity.as_ref(), title);
         let metric =
@@ -106,7 +105,7 @@ impl Layout {
             metric: metric.unwrap_or_default(),
             stepped: None,
             firing: firing as usize,
-            waiting: waiting.iter().filter(is_here).count(),
+            waiting,
             may_write: caller.principal.may(Permission::Write, Some(project.id)),
             may_approve: caller.principal.may(Permission::Approve, Some(project.id)),
             submission,
@@ -143,6 +142,10 @@ impl Layout {
 
     pub(crate) fn item(&self, list: &str, name: impl Display) -> String {
         paths::item(self.name(), list, name)
+    }
+
+    pub(crate) fn endpoint(&self, name: impl Display) -> String {
+        paths::endpoint(self.name(), name)
     }
 
     pub(crate) fn explain(&self, kind: &str, id: impl Display) -> String {

@@ -47,6 +47,16 @@ pub(crate) fn item(project: impl Display, list: &str, name: impl Display) -> Str
     format!("/p/{}/{list}/{}", part(project), part(name))
 }
 
+/// An endpoint on the page of its project's endpoints.
+pub(crate) fn endpoint(project: impl Display, name: impl Display) -> String {
+    format!("{}#{}", section(project, "endpoints"), endpoint_anchor(name))
+}
+
+/// The id of an endpoint's section on that page.
+pub(crate) fn endpoint_anchor(name: impl Display) -> String {
+    format!("endpoint-{}", part(name))
+}
+
 /// The lineage of an entity.
 pub(crate) fn explain(project: impl Display, kind: &str, id: impl Display) -> String {
     format!("/p/{}/explain/{kind}/{}", part(project), part(id))

@@ -46,8 +46,8 @@ pub use writer::DatasetWriter;
 /// How many loads are held, by project that the caller may read.
 pub async fn count_held(caller: &Caller) -> Result<BTreeMap<ProjectId, u64>> {
     let mut counts = loads::count_held(&mut *caller.kernel.store().read().await?).await?;
-    counts.retain(|(project, _)| caller.principal.may(Permission::Read, Some(*project)));
-    Ok(counts.into_iter().collect())
+    counts.retain(|project, _| caller.principal.may(Permission::Read, Some(*project)));
+    Ok(counts)
 }
 
 /// How a load ended.

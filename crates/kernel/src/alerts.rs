@@ -1,5 +1,7 @@
 //! Alerts: firing, acknowledging and resolving them.
 
+use std::collections::BTreeMap;
+
 use perennial_core::clock::Instant;
 use perennial_core::id::{AlertId, ProjectId};
 use perennial_core::ledger::Chain;
@@ -35,6 +37,13 @@ pub async fn list_firing(caller: &Caller, project: ProjectId, limit: u32) -> Res
 pub async fn count_firing(caller: &Caller, project: ProjectId) -> Result<u64> {
     caller.require(Permission::Read, project)?;
     Ok(table::count_firing(&mut *caller.kernel.store().read().await?, project).await?)
+}
+
+/// The number of alerts that are firing, of each project that the caller may read and that has some.
+pub async fn count_firing_by_project(caller: &Caller) -> Result<BTreeMap<ProjectId, u64>> {
+    let mut counts = table::count_firing_by_project(&mut *caller.kernel.store().read().await?).await?;
+    counts.retain(|project, _| caller.principal.may(Permission::Read, Some(*project)));
+    Ok(counts)
 }
 
 /// An alert that fires at `at` about a subject, identified by its name and the start of its window.

@@ -9,6 +9,7 @@
 //!                       └────── rejection ─────▶ refused until a person names it
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::cause::Cause;
@@ -116,9 +117,11 @@ pub(crate) async fn request(releasing: &Releasing<'_>, decision: &Decision) -> R
     let mut reader = caller.kernel.store().read().await?;
     let latest = table::find_latest_of_release(&mut reader, project.id, &decision.release_digest).await?;
     if let Some(open) = latest.filter(|latest| latest.decision_id == decision.id && latest.state.is_open()) {
-        let given = releases::list_approvals_of_request(&mut reader, open.id).await?;
         return Ok(Some(match open.state {
-            ApprovalRequestState::Waiting => waiting_message(&open, &open.missing(&given), releasing.has_approver),
+            ApprovalRequestState::Waiting => {
+                let missing = table::missing_roles(&mut reader, &open).await?;
+                waiting_message(&open, &missing, releasing.has_approver)
+            }
             _ => format!("version {} is approved, and its release continues", open.number),
         }));
     }
@@ -230,20 +233,42 @@ pub(crate) async fn close(
 /// The requests that wait for approvals in the projects that the caller may read, oldest first.
 pub async fn list_waiting(caller: &Caller) -> Result<Vec<Waiting>> {
     let mut reader = caller.kernel.store().read().await?;
-    let mut listed = Vec::new();
-    for request in table::list_waiting(&mut reader, WAITING_MAX).await? {
-        let scope = Scope::Project(request.project_id);
-        if !caller.principal.grants.allow(Permission::Read, scope) {
-            continue;
-        }
-        let given = releases::list_approvals_of_request(&mut reader, request.id).await?;
-        let missing = request.missing(&given);
-        let may_approve = caller.principal.grants.allow(Permission::Approve, scope);
-        let own = caller.principal.grants.highest_role(scope);
-        let is_for_caller = may_approve && missing.iter().any(|role| Some(*role) <= own);
-        listed.push(Waiting { request, missing, is_for_caller });
+    let mut waiting = table::list_waiting(&mut reader, WAITING_MAX).await?;
+    waiting.retain(|(request, _)| caller.principal.may(Permission::Read, Some(request.project_id)));
+    let listed = waiting.into_iter().map(|(request, missing)| {
+        let is_for_caller = may_give_one(caller, request.project_id, &missing);
+        Waiting { request, missing, is_for_caller }
+    });
+    Ok(listed.collect())
+}
+
+/// The number of requests that wait for approvals, of each project that the caller may read and that has some.
+pub async fn count_waiting(caller: &Caller) -> Result<BTreeMap<ProjectId, u64>> {
+    let mut counts = table::count_waiting(&mut *caller.kernel.store().read().await?).await?;
+    counts.retain(|project, _| caller.principal.may(Permission::Read, Some(*project)));
+    Ok(counts)
+}
+
+/// The number of releases of a project that wait for an approval which the caller may give.
+pub async fn count_for_caller(caller: &Caller, project: ProjectId) -> Result<usize> {
+    if !caller.principal.may(Permission::Approve, Some(project)) {
+        return Ok(0);
     }
-    Ok(listed)
+    let mut reader = caller.kernel.store().read().await?;
+    let mut count = 0;
+    for request in table::list_open(&mut reader, project).await? {
+        let is_waiting = request.state == ApprovalRequestState::Waiting;
+        if is_waiting && may_give_one(caller, project, &table::missing_roles(&mut reader, &request).await?) {
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Whether the caller may approve in one of the roles.
+fn may_give_one(caller: &Caller, project: ProjectId, roles: &[Role]) -> bool {
+    let own = caller.principal.grants.highest_role(Scope::Project(project));
+    caller.principal.may(Permission::Approve, Some(project)) && roles.iter().any(|role| Some(*role) <= own)
 }
 
 /// Approves a release in a role of the caller; a higher role includes the lower ones. Without `role`: the first
@@ -260,8 +285,8 @@ pub async fn approve(
 ) -> Result<Given> {
     caller.require(Permission::Approve, project.id)?;
     let (release, request) = waiting_request(caller, project, prefix).await?;
-    let given = releases::list_approvals_of_request(&mut *caller.kernel.store().read().await?, request.id).await?;
-    let role = role_to_give(caller, project, &request, &given, role)?;
+    let missing = table::missing_roles(&mut *caller.kernel.store().read().await?, &request).await?;
+    let role = role_to_give(caller, &request, &missing, role)?;
     let at = project.now();
     let approval = Approval {
         id: ApprovalId::generate(),
@@ -281,7 +306,7 @@ pub async fn approve(
         Box::pin(async move {
             table::lock_waiting(tx, answered.id).await?;
             releases::approve(tx, &stored).await?;
-            let missing = answered.missing(&releases::list_approvals_of_request(tx, answered.id).await?);
+            let missing = table::missing_roles(tx, &answered).await?;
             let payload = stored.ledger_payload();
             let chain = Chain::Project(stored.project_id);
             let subject = stored.id.to_string();
@@ -355,33 +380,27 @@ async fn waiting_request(caller: &Caller, project: &ProjectState, prefix: &str) 
 }
 
 /// The role in which the caller approves.
-fn role_to_give(
-    caller: &Caller,
-    project: &ProjectState,
-    request: &ApprovalRequest,
-    given: &[Approval],
-    asked: Option<Role>,
-) -> Result<Role> {
-    let own = caller.principal.grants.highest_role(Scope::Project(project.id)).unwrap_or(Role::Viewer);
-    let (name, missing) = (&caller.principal.name, request.missing(given));
+fn role_to_give(caller: &Caller, request: &ApprovalRequest, missing: &[Role], asked: Option<Role>) -> Result<Role> {
+    let own = caller.principal.grants.highest_role(Scope::Project(request.project_id)).unwrap_or(Role::Viewer);
+    let name = &caller.principal.name;
     let digest = short(&request.release_digest);
     let lacks = |role: &str| {
         Error::new(ErrorCode::PermissionDenied, format!("`{name}` does not have the role {role} here"))
-            .with_hint(format!("release {digest} waits for approval from role {}", names(&missing)))
+            .with_hint(format!("release {digest} waits for approval from role {}", names(missing)))
     };
     match asked {
         Some(role) if !request.roles.contains(&role) => Err(wrong_state(format!(
             "no approval from role {} is required: release {digest} waits for role {}",
             role.as_str(),
-            names(&missing)
+            names(missing)
         ))),
         Some(role) if !missing.contains(&role) => Err(Error::new(
             ErrorCode::AlreadyExists,
             format!("release {digest} has its approval from role {} already", role.as_str()),
         )
-        .with_hint(format!("it waits for role {}", names(&missing)))),
+        .with_hint(format!("it waits for role {}", names(missing)))),
         Some(role) if role > own => Err(lacks(role.as_str())),
         Some(role) => Ok(role),
-        None => missing.iter().copied().find(|role| *role <= own).ok_or_else(|| lacks(&names(&missing))),
+        None => missing.iter().copied().find(|role| *role <= own).ok_or_else(|| lacks(&names(missing))),
     }
 }

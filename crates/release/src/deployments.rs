@@ -81,6 +81,23 @@ impl Endpoints {
 }
 
 impl Endpoints {
+    /// Every endpoint of the projects that the caller may read, with whether it answers on this server as recorded.
+    pub async fn readiness(&self, caller: &Caller) -> Result<Vec<(ProjectId, EndpointName, bool)>> {
+        let all = endpoints::list_everywhere(&mut *caller.kernel.store().read().await?).await?;
+        let mut all = caller.kernel.readable(all);
+        all.retain(|endpoint| {
+            !endpoint.is_retired() && caller.principal.may(Permission::Read, Some(endpoint.project_id))
+        });
+        let readiness = all.into_iter().map(|Endpoint { project_id, name, .. }| {
+            let is_live = self.router.find_in(project_id, name.as_str()).is_some();
+            let is_ready = is_live && self.fault(project_id, &name).is_none();
+            (project_id, name, is_ready)
+        });
+        Ok(readiness.collect())
+    }
+}
+
+impl Endpoints {
     /// The projects with an endpoint of that name which answers, or should: its model is loaded or could not be loaded. Where
     /// this server knows none, those whose endpoint has a champion by the records.
     pub async fn projects_of(&self, name: &str) -> Result<Vec<Arc<ProjectState>>> {

@@ -6,7 +6,7 @@ use perennial_core::id::ProjectId;
 use perennial_core::rule::Verdict;
 use perennial_core::state::{ApprovalRequestState, CanaryState};
 use perennial_kernel::Kernel;
-use perennial_store::{Conn, approval_requests, endpoints, releases};
+use perennial_store::{Conn, approval_requests, endpoints};
 
 use crate::decisions::gate_reasons;
 use crate::refusals::refusal_of;
@@ -50,10 +50,10 @@ async fn of_request(reader: &mut Conn, project: ProjectId, digest: &str) -> Resu
     let Some(request) = approval_requests::find_latest_of_release(reader, project, digest).await? else {
         return Ok((Vec::new(), Vec::new()));
     };
-    let given = releases::list_approvals_of_request(reader, request.id).await?;
     let waiting_for = match request.state {
         ApprovalRequestState::Waiting => {
-            request.missing(&given).into_iter().map(|role| format!("approval:{}", role.as_str())).collect()
+            let missing = approval_requests::missing_roles(reader, &request).await?;
+            missing.into_iter().map(|role| format!("approval:{}", role.as_str())).collect()
         }
         ApprovalRequestState::Approved => vec!["release".to_owned()],
         _ => Vec::new(),

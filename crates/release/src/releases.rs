@@ -37,6 +37,8 @@ pub struct ReleaseDetails {
     pub promotions: Vec<Promotion>,
     /// The newest request for its approval.
     pub request: Option<ApprovalRequest>,
+    /// The roles that have not approved that request yet.
+    pub missing: Vec<Role>,
     /// How far it came, by its newest Decision.
     pub outcome: ReleaseOutcome,
 }
@@ -117,12 +119,16 @@ pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Resul
     let mut promotions = promotions::list_of_version(&mut reader, model, number, PROMOTIONS_READ).await?;
     promotions.retain(|promotion| promotion.release_digest.as_deref() == Some(&release.digest));
     let request = approval_requests::find_latest_of_release(&mut reader, project.id, &release.digest).await?;
+    let missing = match &request {
+        Some(request) => approval_requests::missing_roles(&mut reader, request).await?,
+        None => Vec::new(),
+    };
     drop(reader);
     let outcome = match decisions.first() {
         Some(newest) => outcome(&caller.kernel, project.id, newest).await?,
         None => ReleaseOutcome::default(),
     };
-    Ok(ReleaseDetails { release, decisions, approvals, promotions, request, outcome })
+    Ok(ReleaseDetails { release, decisions, approvals, promotions, request, missing, outcome })
 }
 
 /// Decisions of a project, newest first.

@@ -1,5 +1,7 @@
 //! Alerts: messages that something needs attention.
 
+use std::collections::BTreeMap;
+
 use perennial_core::entity::{Alert, AlertSubject};
 use perennial_core::id::{AlertId, ProjectId};
 use perennial_core::state::{AlertEvent, AlertState};
@@ -7,6 +9,7 @@ use perennial_core::state::{AlertEvent, AlertState};
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
+use crate::project_counts;
 use crate::row::{Record, Row};
 
 impl Record for Alert {
@@ -92,6 +95,11 @@ pub async fn list_firing(conn: &mut Conn, project_id: ProjectId, limit: u32) -> 
 pub async fn count_firing(conn: &mut Conn, project_id: ProjectId) -> Result<u64> {
     let count: Option<i64> = conn.scalar(sql!("alerts/count_firing"), bind![project_id]).await?;
     Ok(count.unwrap_or_default() as u64)
+}
+
+/// The number of alerts that are firing, of each project that has some.
+pub async fn count_firing_by_project(conn: &mut Conn) -> Result<BTreeMap<ProjectId, u64>> {
+    project_counts::read(conn, list_sql!("alerts/count_firing_by_project")).await
 }
 
 /// Takes an alert through an event; gives its new state.

@@ -1,12 +1,16 @@
 //! Requests for approvals: passed Decisions whose releases wait for people.
 
+use std::collections::BTreeMap;
+
 use perennial_core::entity::ApprovalRequest;
 use perennial_core::id::{ApprovalRequestId, ProjectId};
+use perennial_core::permission::Role;
 use perennial_core::state::{ApprovalRequestEvent, ApprovalRequestState};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
+use crate::{project_counts, releases};
 
 impl Record for ApprovalRequest {
     const TABLE: &'static str = "approval_requests";
@@ -29,6 +33,21 @@ impl Record for ApprovalRequest {
             project_ms: row.get("project_ms")?,
             closed_ms: row.get("closed_ms")?,
         })
+    }
+}
+
+/// A request with one of its approvals; with none when it has none.
+struct RequestWithApproval {
+    request: ApprovalRequest,
+    approved: Option<Role>,
+}
+
+impl Record for RequestWithApproval {
+    const TABLE: &'static str = ApprovalRequest::TABLE;
+    const KEY: &'static [&'static str] = ApprovalRequest::KEY;
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self { request: ApprovalRequest::read(row)?, approved: row.get("approved")? })
     }
 }
 
@@ -77,9 +96,32 @@ pub async fn list_open(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<App
     conn.all(list_sql!("approval_requests/list_open"), bind![project_id]).await
 }
 
-/// The oldest `limit` requests of all projects that wait for approvals, oldest first.
-pub async fn list_waiting(conn: &mut Conn, limit: u32) -> Result<Vec<ApprovalRequest>> {
-    conn.all(list_sql!("approval_requests/list_waiting"), bind![i64::from(limit)]).await
+/// The oldest `limit` requests of all projects that wait for approvals, each with the roles that have not approved yet,
+/// oldest first.
+pub async fn list_waiting(conn: &mut Conn, limit: u32) -> Result<Vec<(ApprovalRequest, Vec<Role>)>> {
+    let rows: Vec<RequestWithApproval> =
+        conn.all(list_sql!("approval_requests/list_waiting"), bind![i64::from(limit)]).await?;
+    let mut waiting: Vec<(ApprovalRequest, Vec<Role>)> = Vec::new();
+    for RequestWithApproval { request, approved } in rows {
+        if waiting.last().is_none_or(|(last, _)| last.id != request.id) {
+            let roles = request.roles.clone();
+            waiting.push((request, roles));
+        }
+        if let Some((_, missing)) = waiting.last_mut() {
+            missing.retain(|role| Some(*role) != approved);
+        }
+    }
+    Ok(waiting)
+}
+
+/// The number of requests that wait for approvals, of each project that has some.
+pub async fn count_waiting(conn: &mut Conn) -> Result<BTreeMap<ProjectId, u64>> {
+    project_counts::read(conn, list_sql!("approval_requests/count_waiting")).await
+}
+
+/// The roles that have not approved a request yet.
+pub async fn missing_roles(conn: &mut Conn, request: &ApprovalRequest) -> Result<Vec<Role>> {
+    Ok(request.missing(&releases::list_approvals_of_request(conn, request.id).await?))
 }
 
 /// Locks a waiting request until the transaction ends; an error when it waits no more.

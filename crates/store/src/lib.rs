@@ -18,6 +18,7 @@ mod error;
 mod open;
 mod outage;
 mod page;
+mod project_counts;
 mod recorded_rows;
 mod row;
 mod value;

@@ -1,5 +1,7 @@
 //! Loads: arrivals of rows, and the intents of those whose commit is under way.
 
+use std::collections::BTreeMap;
+
 use perennial_core::entity::{DatasetVersion, Load, LoadIntent, LoadOrigin};
 use perennial_core::id::{DatasetId, LoadId, ProjectId};
 use perennial_core::state::{LoadEvent, LoadState};
@@ -9,6 +11,7 @@ use crate::dataset_versions;
 use crate::error::{Error, Result};
 use crate::load_files;
 use crate::page::{NEWEST, Page, rows_for};
+use crate::project_counts;
 use crate::query::{ListQuery, Query};
 use crate::row::{Record, Row};
 use crate::value::Value;
@@ -96,22 +99,9 @@ pub async fn insert(tx: &mut Tx, load: &Load) -> Result<()> {
     load_files::insert(tx, load).await
 }
 
-/// The number of held loads of a project.
-struct HeldCount(ProjectId, u64);
-
-impl Record for HeldCount {
-    const TABLE: &'static str = "loads";
-    const KEY: &'static [&'static str] = &["project_id"];
-
-    fn read(row: &Row<'_>) -> Result<Self> {
-        Ok(Self(row.get("project_id")?, row.get("held")?))
-    }
-}
-
 /// The number of held loads of each project that has some.
-pub async fn count_held(conn: &mut Conn) -> Result<Vec<(ProjectId, u64)>> {
-    let counts: Vec<HeldCount> = conn.all(list_sql!("loads/count_held"), bind![]).await?;
-    Ok(counts.into_iter().map(|HeldCount(project, held)| (project, held)).collect())
+pub async fn count_held(conn: &mut Conn) -> Result<BTreeMap<ProjectId, u64>> {
+    project_counts::read(conn, list_sql!("loads/count_held")).await
 }
 
 /// A load; an error when there is none.

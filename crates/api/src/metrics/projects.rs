@@ -1,9 +1,11 @@
 //! Metrics of projects, read from the metadata when they are scraped.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use perennial_core::Result;
 use perennial_core::entity::MonitorResultKind;
+use perennial_core::id::ProjectId;
 use perennial_execution::pipeline_runs;
 use perennial_http::Slices;
 use perennial_ingest::loads;
@@ -62,31 +64,26 @@ pub(super) struct ProjectMetrics {
 impl ProjectMetrics {
     /// Reads the metrics of every project that the caller may read.
     pub(super) async fn read(app: &Slices, caller: &Caller) -> Result<Self> {
-        let (held, waiting) = (loads::count_held(caller).await?, approvals::list_waiting(caller).await?);
+        let firing = alerts::count_firing_by_project(caller).await?;
+        let (held, waiting) = (loads::count_held(caller).await?, approvals::count_waiting(caller).await?);
+        let count =
+            |counts: &BTreeMap<ProjectId, u64>, project| counts.get(&project).copied().unwrap_or_default() as f64;
+        let endpoints = app.endpoints.readiness(caller).await?;
         let mut all = Self::default();
         for record in app.projects.list(caller).await? {
             let project = app.projects.get(record.id).await?;
             let labels = ProjectLabels { project: project.name.to_string() };
-            let firing = alerts::count_firing(caller, project.id).await?;
-            let requests = waiting.iter().filter(|waiting| waiting.request.project_id == project.id).count();
-            all.alerts.push((labels.clone(), firing as f64));
-            all.held.push((labels.clone(), held.get(&project.id).copied().unwrap_or_default() as f64));
-            all.approvals.push((labels, requests as f64));
-            all.read_endpoints(app, caller, &project).await?;
+            all.alerts.push((labels.clone(), count(&firing, project.id)));
+            all.held.push((labels.clone(), count(&held, project.id)));
+            all.approvals.push((labels, count(&waiting, project.id)));
+            for (_, endpoint, is_ready) in endpoints.iter().filter(|(owner, ..)| *owner == project.id) {
+                let labels = EndpointLabels { project: project.name.to_string(), endpoint: endpoint.to_string() };
+                all.ready.push((labels, f64::from(u8::from(*is_ready))));
+            }
             all.read_run(caller, &project).await?;
             all.read_facts(caller, &project).await?;
         }
         Ok(all)
-    }
-
-    async fn read_endpoints(&mut self, app: &Slices, caller: &Caller, project: &ProjectState) -> Result<()> {
-        for state in app.endpoints.list(caller, project).await? {
-            let labels =
-                EndpointLabels { project: project.name.to_string(), endpoint: state.endpoint.name.to_string() };
-            let is_ready = state.fault.is_none() && !state.routes.is_empty();
-            self.ready.push((labels, f64::from(u8::from(is_ready))));
-        }
-        Ok(())
     }
 
     /// The newest pipeline run that has ended.

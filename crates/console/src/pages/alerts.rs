@@ -37,8 +37,8 @@ impl Page {
             AlertSubject::Dataset(name) | AlertSubject::File { dataset: name, .. } => {
                 self.layout.item("datasets", name)
             }
-            AlertSubject::Load(_) | AlertSubject::Segment { .. } => self.layout.to("datasets"),
-            AlertSubject::Endpoint(_) => self.layout.to("endpoints"),
+            AlertSubject::Load(_) => self.layout.to("datasets"),
+            AlertSubject::Endpoint(name) | AlertSubject::Segment { endpoint: name, .. } => self.layout.endpoint(name),
             AlertSubject::Job(_) | AlertSubject::Work(_) => self.layout.to("alerts"),
             AlertSubject::Release(digest) => self.layout.item("releases", digest),
         }

@@ -45,11 +45,9 @@ impl Page {
         request.state.into()
     }
 
-    /// The roles that have not approved the waiting request.
-    fn missing(&self, request: &ApprovalRequest) -> String {
-        let given: Vec<_> = self.details.approvals.iter().map(|(approval, _)| approval.clone()).collect();
-        let given: Vec<_> = given.into_iter().filter(|approval| approval.request_id == Some(request.id)).collect();
-        request.missing(&given).iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
+    /// The roles that have not approved the request.
+    fn missing(&self) -> String {
+        self.details.missing.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -3,6 +3,12 @@
 use axum::body::Body;
 use http::{StatusCode, header};
 
+use perennial_core::entity::{Alert, AlertSubject, Endpoint, Promotion};
+use perennial_core::id::{AlertId, PromotionId};
+use perennial_core::name::EndpointName;
+use perennial_projects::ProjectState;
+use perennial_store::{alerts, endpoints, promotions};
+
 use crate::html;
 use crate::sample::{Ids, RELEASE, Words, fill, project_file};
 use crate::world::{Browser, World};
@@ -54,6 +60,9 @@ async fn follow(browser: &Browser, pages: &[String]) {
     for link in links {
         let seen = browser.get(&link).await;
         assert!(seen.status == StatusCode::OK || seen.status == StatusCode::SEE_OTHER, "{link}: {}", seen.status);
+        if let Some((_, anchor)) = link.split_once('#') {
+            assert!(seen.text.contains(&format!("id=\"{anchor}\"")), "{link} has no such part");
+        }
     }
 }
 
@@ -132,6 +141,63 @@ async fn one_of_each_is_shown_and_every_link_leads_somewhere() {
         assert!(pages.contains(text), "`{text}` is on no page");
     }
     assert!(!pages.contains("Roll back"), "the first version has none before it");
+}
+
+#[tokio::test]
+async fn links_to_an_endpoint_lead_to_its_own_project() {
+    let world = World::new().await;
+    for project in ["east", "west"] {
+        let (state, _) =
+            fill(&world, &Words { name: project.to_owned(), text: format!("of {project}"), ..Words::one() }).await;
+        add_endpoint(&world, &state, "shared").await;
+    }
+    let browser = world.admin().await;
+    for (own, other) in [("east", "west"), ("west", "east")] {
+        let mut pages = Vec::new();
+        for section in ["", "/alerts", "/releases", "/monitors", "/endpoints"] {
+            let text = shown(&browser, &format!("/p/{own}{section}")).await;
+            assert!(!text.contains(&format!("/p/{other}")), "{own}{section} leads to {other}");
+            pages.push(text);
+        }
+        let link = format!("href=\"/p/{own}/endpoints#endpoint-shared\"");
+        assert!(pages[1].contains(&link) && pages[2].contains(&link), "{own}");
+        assert!(pages[3].contains(&format!("href=\"/p/{own}/endpoints#endpoint-{own}\"")), "{own}");
+        assert!(pages[4].contains(&format!("action=\"/p/{own}/endpoints/shared/rollback\"")), "{own}");
+        follow(&browser, &pages).await;
+    }
+}
+
+/// An endpoint with a version before its champion, and an alert about it.
+async fn add_endpoint(world: &World, project: &ProjectState, name: &str) {
+    let mut reader = world.app.kernel.store().read().await.unwrap();
+    let known = endpoints::list(&mut reader, project.id).await.unwrap().remove(0);
+    let promotion = promotions::list(&mut reader, project.id, None, 1).await.unwrap().items.remove(0);
+    let alert = alerts::list_firing(&mut reader, project.id, 1).await.unwrap().remove(0);
+    drop(reader);
+    let name: EndpointName = name.parse().unwrap();
+    let subject = AlertSubject::Endpoint(name.clone());
+    let alert = Alert { id: AlertId::generate(), subject, ..alert };
+    let (id, endpoint, from_number) = (PromotionId::generate(), Some(name.clone()), Some(2));
+    let promotion = Promotion { id, endpoint, from_number, ..promotion };
+    let endpoint = Endpoint { name, ..known };
+    let write = world.app.kernel.store().write(move |tx| {
+        Box::pin(async move {
+            endpoints::insert(tx, &endpoint).await?;
+            promotions::insert(tx, &promotion).await?;
+            alerts::fire(tx, &alert).await?;
+            Ok(())
+        })
+    });
+    write.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_list_of_projects_shows_what_fires() {
+    let world = World::new().await;
+    world.submit(&project_file(&Words { name: "quiet".to_owned(), ..Words::one() })).await;
+    fill(&world, &Words::one()).await;
+    let text = shown(&world.admin().await, "/").await;
+    assert!(text.contains("<a href=\"/p/delay/alerts\">1 alert</a>") && !text.contains("/p/quiet/alerts"), "{text}");
 }
 
 #[tokio::test]

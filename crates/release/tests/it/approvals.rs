@@ -1,5 +1,7 @@
 //! Approvals: a passed release waits until people have approved it in every declared role.
 
+use std::collections::BTreeMap;
+
 use perennial_core::ErrorCode;
 use perennial_core::entity::ReleaseOutcome;
 use perennial_core::permission::Role;
@@ -123,10 +125,15 @@ async fn a_release_that_waits_is_listed_for_those_who_may_approve_and_alerts() {
             (is_for_caller, &[Role::Approver][..]),
             "{name}"
         );
+        let count = approvals::count_for_caller(&caller, trained.project.id).await.unwrap();
+        assert_eq!(count, usize::from(is_for_caller), "{name}");
     }
+    let counts = approvals::count_waiting(&trained.test.system()).await.unwrap();
+    assert_eq!(counts, BTreeMap::from([(trained.project.id, 1)]));
     approve(&trained, "bob", Role::Admin, None).await.unwrap();
     assert_eq!(firing(&trained).await, Vec::<String>::new());
     assert!(approvals::list_waiting(&trained.test.system()).await.unwrap().is_empty());
+    assert_eq!(approvals::count_waiting(&trained.test.system()).await.unwrap(), BTreeMap::new());
 }
 
 #[tokio::test]

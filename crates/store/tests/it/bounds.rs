@@ -1,5 +1,7 @@
 //! Lists of things that grow: a limit, a cursor or a count, and an index for what the console reads on every page.
 
+use std::collections::BTreeMap;
+
 use perennial_core::entity::{Alert, AlertSubject, CheckResult, MonitorResult, MonitorResultKind, PredictionSegment};
 use perennial_core::id::{AlertId, ProjectId};
 use perennial_core::port::data::Severity;
@@ -109,6 +111,7 @@ async fn firing_alerts_are_counted_and_the_newest_listed(db: &Db) {
     apply(db, &all[4], AlertEvent::Acknowledge).await;
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(alerts::count_firing(&mut reader, project).await.unwrap(), 3);
+    assert_eq!(alerts::count_firing_by_project(&mut reader).await.unwrap(), BTreeMap::from([(project, 3)]));
     let newest = alerts::list_firing(&mut reader, project, 2).await.unwrap();
     assert_eq!(ids(&newest), [all[3].id, all[2].id]);
 }

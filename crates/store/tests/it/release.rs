@@ -1,5 +1,7 @@
 //! Evidence, decisions, releases, approvals, promotions.
 
+use std::collections::BTreeMap;
+
 use perennial_core::ErrorCode;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{
@@ -210,6 +212,12 @@ async fn a_person_approves_a_request_once_in_a_role(db: &Db) {
     assert_eq!(releases::list_approvals(&mut reader, project.id, "r").await.unwrap(), kept);
     assert_eq!(releases::list_approvals_of_request(&mut reader, first.id).await.unwrap(), kept[..2]);
     assert_eq!(first.missing(&kept[..1]), [Role::Admin]);
+    assert_eq!(approval_requests::missing_roles(&mut reader, &first).await.unwrap(), []);
+    assert_eq!(approval_requests::missing_roles(&mut reader, &second).await.unwrap(), [Role::Admin]);
+    let waiting = approval_requests::list_waiting(&mut reader, 9).await.unwrap();
+    assert_eq!(waiting, [(first.clone(), vec![]), (second.clone(), vec![Role::Admin])]);
+    assert_eq!(approval_requests::list_waiting(&mut reader, 1).await.unwrap(), waiting[..1], "a limit of requests");
+    assert_eq!(approval_requests::count_waiting(&mut reader).await.unwrap(), BTreeMap::from([(project.id, 2)]));
 }
 
 async fn a_request_is_open_until_it_is_closed(db: &Db) {
@@ -224,7 +232,8 @@ async fn a_request_is_open_until_it_is_closed(db: &Db) {
     })
     .unwrap();
     let mut reader = db.store.read().await.unwrap();
-    assert_eq!(approval_requests::list_waiting(&mut reader, 9).await.unwrap(), [first.clone(), second.clone()]);
+    let both = [&first, &second].map(|request| (request.clone(), request.roles.clone()));
+    assert_eq!(approval_requests::list_waiting(&mut reader, 9).await.unwrap(), both);
     drop(reader);
     let apply = async |request: &ApprovalRequest, event, by: Option<&'static str>, reason: Option<&'static str>| {
         let id = request.id;
