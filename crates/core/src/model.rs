@@ -5,6 +5,7 @@ pub mod classes;
 use std::fmt;
 
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, civil};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -13,6 +14,9 @@ use crate::schema::TypeClass;
 use crate::task::TaskKind;
 use crate::time_text::{Occurrence, Time, occurrence, parse_date, parse_time};
 use classes::ClassKind;
+
+/// Microseconds of a day.
+const DAY_US: i64 = 86_400_000_000;
 
 /// How an input column is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,22 +48,63 @@ pub enum InputTime {
 }
 
 impl InputTime {
+    /// What a column of this class stands for, if it is a time.
+    pub fn of(class: &TypeClass) -> Option<Self> {
+        match class {
+            TypeClass::Date => Some(Self::Date),
+            TypeClass::Timestamp => Some(Self::Timestamp),
+            _ => None,
+        }
+    }
+
     /// The number that a model receives for a text: epoch seconds. A time without a zone is one of `zone`. `None` for a text
     /// that is not a time, and for a local time that does not exist.
     pub fn parse(self, text: &str, zone: &TimeZone) -> Option<f64> {
-        const DAY_S: f64 = 86_400.0;
+        self.parse_us(text, zone).map(|us| us as f64 / 1e6)
+    }
+
+    /// Microseconds since 1970-01-01 UTC.
+    fn parse_us(self, text: &str, zone: &TimeZone) -> Option<i64> {
         match self {
-            Self::Date => parse_date(text).map(|days| f64::from(days) * DAY_S),
-            Self::Timestamp => {
-                let us = match parse_time(text)? {
-                    Time::Instant(us) => us,
-                    Time::Local(us) => match occurrence(us, zone) {
-                        Occurrence::Once(us) | Occurrence::Twice(us) => us,
-                        Occurrence::Never => return None,
-                    },
-                };
-                Some(us as f64 / 1e6)
+            Self::Date => parse_date(text).map(|days| i64::from(days) * DAY_US),
+            Self::Timestamp => match parse_time(text)? {
+                Time::Instant(us) => Some(us),
+                Time::Local(us) => match occurrence(us, zone) {
+                    Occurrence::Once(us) | Occurrence::Twice(us) => Some(us),
+                    Occurrence::Never => None,
+                },
+            },
+        }
+    }
+
+    /// The one text that all ways to write a time have in common: `2013-01-31`, or the instant in UTC as in RFC 3339. Accepts
+    /// what [`InputTime::parse`] accepts, and epoch seconds from 1973 on: fewer digits may be a date, such as `20130131`.
+    /// `None` for any other text.
+    pub fn canonical(self, text: &str, zone: &TimeZone) -> Option<String> {
+        const SECONDS_MIN: f64 = 1e8;
+        match self.parse_us(text, zone) {
+            Some(us) => self.text_of(us),
+            None => {
+                let seconds = text.trim().parse::<f64>().ok().filter(|seconds| *seconds >= SECONDS_MIN)?;
+                self.text_of_seconds(seconds)
             }
+        }
+    }
+
+    /// The text of epoch seconds, as [`InputTime::canonical`] writes it.
+    pub fn text_of_seconds(self, seconds: f64) -> Option<String> {
+        let us = (seconds * 1e6).round();
+        // Instants of the calendar's years are far below the range of 64 bits.
+        if us.abs() < i64::MAX as f64 { self.text_of(us as i64) } else { None }
+    }
+
+    fn text_of(self, us: i64) -> Option<String> {
+        match self {
+            Self::Date => {
+                let days = SignedDuration::from_hours(us.div_euclid(DAY_US) * 24);
+                civil::date(1970, 1, 1).checked_add(days).ok().map(|day| day.to_string())
+            }
+            Self::Timestamp => Timestamp::from_microsecond(us).ok().map(|at| at.to_string()),
         }
     }
 
@@ -103,11 +148,7 @@ impl Signature {
     /// Declares the inputs that stand for times, given the classes of their columns.
     pub fn declare_times(&mut self, class: impl Fn(&str) -> Option<TypeClass>) {
         for input in self.inputs.iter_mut().filter(|input| input.kind == InputKind::Number) {
-            input.time = match class(&input.name) {
-                Some(TypeClass::Date) => Some(InputTime::Date),
-                Some(TypeClass::Timestamp) => Some(InputTime::Timestamp),
-                _ => None,
-            };
+            input.time = class(&input.name).as_ref().and_then(InputTime::of);
         }
     }
 
@@ -170,3 +211,6 @@ pub enum PredictError {
     #[error("{0}")]
     Runtime(Error),
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,22 +21,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use jiff::tz::TimeZone;
+use perennial_config::Task;
 use perennial_core::Result;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind, WorkKind};
 use perennial_core::id::{ModelId, ProjectId};
-use perennial_core::model::Signature;
+use perennial_core::model::{InputTime, Signature};
 use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
-use perennial_store::{endpoints, model_versions, promotions};
+use perennial_store::{dataset_versions, datasets, endpoints, model_versions, promotions};
 use tokio::sync::Notify;
 
 use crate::decisions::{CHAMPION, load_version};
 use crate::releases::PROMOTIONS_READ;
 use crate::releasing::Releasing;
-use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};
+use crate::router::{Deployment, EndpointRouter, KeyColumn, LoadedVersion, Route, Routes};
 use crate::{approvals, refusals};
 use perennial_ingest::Ingest;
 use perennial_kernel::attempts::{self, Work};
@@ -401,21 +402,17 @@ impl Endpoints {
         };
         let champion = version(champion, TrafficRole::Champion).await?;
         let Some(number) = endpoint.canary_number.filter(|_| endpoint.has_active_canary()) else {
-            self.deploy(project, &endpoint, champion, None).await;
-            return Ok(());
+            return self.deploy(project, &endpoint, champion, None).await;
         };
         if self.router.find_in(project.id, name.as_str()).is_none() {
             // The champion answers while the canary is loaded.
-            self.deploy(project, &endpoint, champion.clone(), None).await;
+            self.deploy(project, &endpoint, champion.clone(), None).await?;
         }
         match version(number, TrafficRole::Canary).await {
-            Ok(canary) => {
-                self.deploy(project, &endpoint, champion, Some(canary)).await;
-                Ok(())
-            }
+            Ok(canary) => self.deploy(project, &endpoint, champion, Some(canary)).await,
             Err(error) => {
                 // The champion answers alone until the canary can.
-                self.deploy(project, &endpoint, champion, None).await;
+                self.deploy(project, &endpoint, champion, None).await?;
                 Err(error.with_message(format!("the canary, version {number}, does not answer: {}", error.chain())))
             }
         }
@@ -428,12 +425,15 @@ impl Endpoints {
         endpoint: &Endpoint,
         mut champion: LoadedVersion,
         canary: Option<LoadedVersion>,
-    ) {
+    ) -> Result<()> {
         let name = &endpoint.name;
         let followed = followed(&self.kernel, project, endpoint).await;
         let said = followed.as_ref().map(|submission| &submission.project);
         let declared = said.and_then(|said| said.endpoints.get(name));
-        let key = said.and_then(|said| said.task.as_ref()).map(|task| task.key.clone()).unwrap_or_default();
+        let key = match said.and_then(|said| said.task.as_ref()) {
+            Some(task) => key_columns(&self.kernel, project.id, task).await?,
+            None => Vec::new(),
+        };
         let salt = format!("{}:{}", endpoint.canary_decision_id.map(|id| id.to_string()).unwrap_or_default(), name);
         let current = self.router.find_in(project.id, name.as_str());
         let is_same_canary =
@@ -462,7 +462,19 @@ impl Endpoints {
             routes,
         };
         self.router.replace(deployment).await;
+        Ok(())
     }
+}
+
+/// The key columns of a task, by the latest version of its data.
+async fn key_columns(kernel: &Kernel, project: ProjectId, task: &Task) -> Result<Vec<KeyColumn>> {
+    let mut reader = kernel.store().read().await?;
+    let schema = match datasets::find_by_name(&mut reader, project, &task.data).await? {
+        Some(dataset) => dataset_versions::find_latest(&mut reader, dataset.id).await?.map(|version| version.schema),
+        None => None,
+    };
+    let time = |name: &String| InputTime::of(&schema.as_ref()?.field(name)?.class);
+    Ok(task.key.iter().map(|name| KeyColumn { name: name.clone(), time: time(name) }).collect())
 }
 
 #[cfg(test)]

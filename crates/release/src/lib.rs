@@ -23,5 +23,7 @@ pub mod router;
 
 pub use catalog::RegisteredModels;
 pub use endpoints::Endpoints;
-pub use router::{Deployment, DeploymentGuard, DrainTimes, EndpointRouter, LoadedVersion, RequestStats, Route, Routes};
+pub use router::{
+    Deployment, DeploymentGuard, DrainTimes, EndpointRouter, KeyColumn, LoadedVersion, RequestStats, Route, Routes,
+};
 pub use run::PipelineRunner;

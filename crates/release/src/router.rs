@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-pub use deployment::{Deployment, LoadedVersion, Route, Routes};
+pub use deployment::{Deployment, KeyColumn, LoadedVersion, Route, Routes};
 use in_flight::{Guard, Tracked};
 use perennial_core::id::ProjectId;
 use perennial_core::name::EndpointName;

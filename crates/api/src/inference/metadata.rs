@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use perennial_core::Result;
-use perennial_core::model::{InputKind, Signature};
+use perennial_core::model::{InputKind, InputTime, Signature};
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
 use perennial_core::task::TaskKind;
@@ -103,11 +103,17 @@ fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<
         let mut described = json!({ "name": input.name, "datatype": datatype, "shape": [-1] });
         // A time is a number of epoch seconds, or a text of the datatype BYTES.
         if let Some(time) = input.time {
-            described["parameters"] = json!({ "time": time, "unit": "epoch seconds", "text": time.example() });
+            described["parameters"] = parameters_of(time);
         }
         described
     });
-    let mut properties = json!({ "version": answering.number, "key": deployment.key });
+    let key: Vec<&str> = deployment.key.iter().map(|key| key.name.as_str()).collect();
+    let mut properties = json!({ "version": answering.number, "key": key });
+    let key_times = deployment.key.iter().filter_map(|key| Some((key.name.clone(), parameters_of(key.time?))));
+    let key_times: serde_json::Map<String, Value> = key_times.collect();
+    if !key_times.is_empty() {
+        properties["key_times"] = key_times.into();
+    }
     if signature.task == TaskKind::Multiclass {
         properties["classes"] = classes_of(signature);
     }
@@ -119,6 +125,11 @@ fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<
         "outputs": outputs_of(signature),
         "properties": properties,
     }))
+}
+
+/// How a request may have a time.
+fn parameters_of(time: InputTime) -> Value {
+    json!({ "time": time, "unit": "epoch seconds", "text": time.example() })
 }
 
 /// The classes in the order of the probabilities, in the type of the outcomes.

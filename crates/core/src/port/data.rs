@@ -439,7 +439,8 @@ pub struct FrameRequest {
     pub sql: String,
     /// The tables it may name.
     pub tables: Vec<NamedTable>,
-    /// Columns that identify rows. Integers in them become text if a double does not hold all of them.
+    /// Columns that identify rows, classes or slices. Integers and decimals in them become text if a double does not hold all
+    /// of them.
     pub keys: Vec<String>,
 }
 

@@ -2,14 +2,14 @@
 
 mod limits;
 mod thrift;
+mod wide;
 
 use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, RecordBatch};
-use arrow::datatypes::{ArrowDictionaryKeyType, DataType, Field, Schema as ArrowSchema, SchemaRef, UInt64Type};
+use arrow::datatypes::{ArrowDictionaryKeyType, DataType, Field, Schema as ArrowSchema, SchemaRef};
 use arrow::downcast_dictionary_array;
-use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -22,13 +22,14 @@ use crate::error::{Error, Result};
 use crate::origin::Origin;
 use crate::types::{canonical_schema, with_warning};
 use limits::{Excess, check_footer, check_pages};
+use wide::WideIntegers;
 
 /// The columns of the files, in order of first appearance. Integers in one file and floats in another are floats; unsigned
 /// integers beyond 64 bits with a sign are text, as they are where the dataset has text; any other difference is an error.
 pub(crate) fn infer_schema(files: &[LocalFile], known: Option<&SchemaRef>) -> Result<SchemaRef> {
     let mut fields: Vec<Arc<Field>> = Vec::new();
     let schemas = files.iter().map(|file| Ok(Arc::clone(open(file)?.schema()))).collect::<Result<Vec<_>>>()?;
-    let wide = wide_columns(files, &schemas)?;
+    let wide = WideIntegers::find(files, &schemas)?;
     for (file, arrow) in files.iter().zip(&schemas) {
         let schema = canonical_schema(&file.label, arrow)?;
         for (field, original) in schema.fields().iter().zip(arrow.fields()) {
@@ -54,46 +55,11 @@ pub(crate) fn infer_schema(files: &[LocalFile], known: Option<&SchemaRef>) -> Re
     Ok(Arc::new(ArrowSchema::new(fields)))
 }
 
-/// The field of a column, which is text for unsigned integers where an integer or the dataset's column cannot hold them.
-fn typed(field: &Arc<Field>, original: &Field, wide: &[String], known: Option<&SchemaRef>) -> Arc<Field> {
-    if original.data_type() != &DataType::UInt64 {
-        return Arc::clone(field);
-    }
-    let is_known_text = known
-        .and_then(|schema| schema.field_with_name(field.name()).ok())
-        .is_some_and(|field| field.data_type() == &DataType::Utf8);
-    if wide.contains(field.name()) {
-        return Arc::new(with_warning(Field::new(field.name(), DataType::Utf8, true), NUMBER_AS_TEXT));
-    }
-    if is_known_text { Arc::new(Field::new(field.name(), DataType::Utf8, true)) } else { Arc::clone(field) }
-}
-
-/// The columns of unsigned integers with a value beyond 64 bits with a sign, in any of the files.
-fn wide_columns(files: &[LocalFile], schemas: &[SchemaRef]) -> Result<Vec<String>> {
-    let mut wide = Vec::new();
-    for (file, schema) in files.iter().zip(schemas) {
-        for (index, field) in schema.fields().iter().enumerate() {
-            if field.data_type() == &DataType::UInt64 && !wide.contains(field.name()) && is_wide(file, index)? {
-                wide.push(field.name().clone());
-            }
-        }
-    }
-    Ok(wide)
-}
-
-/// Whether a column of unsigned integers has a value beyond 64 bits with a sign.
-fn is_wide(file: &LocalFile, column: usize) -> Result<bool> {
-    let builder = open(file)?;
-    let only = ProjectionMask::roots(builder.parquet_schema(), [column]);
-    let reader = builder.with_projection(only).with_batch_size(BATCH_ROWS).build();
-    for batch in reader.map_err(|cause| invalid(file, cause))? {
-        let batch = batch.map_err(|cause| invalid(file, cause))?;
-        let values = batch.column(0).as_primitive::<UInt64Type>();
-        if values.iter().flatten().any(|value| i64::try_from(value).is_err()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// The field of a column, in which unsigned integers are text where an integer or the dataset's column cannot hold them.
+fn typed(field: &Arc<Field>, original: &Field, wide: &WideIntegers, known: Option<&SchemaRef>) -> Arc<Field> {
+    let known = known.and_then(|schema| schema.field_with_name(field.name()).ok());
+    let typed = field.as_ref().clone().with_data_type(wide.as_text(field, original, known));
+    Arc::new(if wide.is_in(field.name()) { with_warning(typed, NUMBER_AS_TEXT) } else { typed })
 }
 
 /// Reads the rows of one file, in the file's types; times without a zone are instants.

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Visit, Visitor};
 
 use super::depth::validate_depth;
 use super::functions::{Place, validate_functions};
+use super::literals::validate_literals;
 use super::names::parse_error;
 use crate::error::{Error, Result};
 
@@ -27,7 +28,8 @@ pub(crate) fn validate_condition(text: &str) -> Result<()> {
     if let ControlFlow::Break(refused) = parsed.visit(&mut QueryVisitor) {
         return Err(refused);
     }
-    validate_functions(&parsed, Place::Condition)
+    validate_functions(&parsed, Place::Condition)?;
+    validate_literals(&parsed)
 }
 
 /// Refuses queries inside of an expression.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::array::{Array, Decimal128Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::dataframe::DataFrame;
 use futures::TryStreamExt;
@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::origin::Origin;
 use crate::types::canonical_result;
 
-/// Reads all rows of `frame`, in order; an error when they need more than `bytes_max` bytes. Integers in the columns
-/// `keys` become text if a double does not hold all of them.
+/// Reads all rows of `frame`, in order; an error when they need more than `bytes_max` bytes. Integers and
+/// decimals in the columns `keys` become text if a double does not hold all of them.
 pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize, keys: &[String]) -> Result<Frame> {
     let target = canonical_result(frame.schema().as_arrow())?;
     let origin = Origin::rows(&Arc::from("the query"), 1);
@@ -31,7 +31,7 @@ pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize, keys: &[Strin
                 field.name(),
                 field.data_type()
             ))),
-            DataType::Int64 if keys.contains(field.name()) => Ok(Builder::Key(Vec::new())),
+            DataType::Int64 | DataType::Decimal128(..) if keys.contains(field.name()) => Ok(Builder::Key(Vec::new())),
             _ => Ok(Builder::Number(Vec::new())),
         })
         .collect::<Result<Vec<_>>>()?;
@@ -52,7 +52,7 @@ pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize, keys: &[Strin
 
 enum Builder {
     Number(Vec<f64>),
-    /// Integers of a key, as long as a double holds all of them.
+    /// Integers or decimals of a key, as long as a double holds all of them.
     Key(Vec<f64>),
     Text(TextBuilder),
 }
@@ -99,9 +99,16 @@ impl TextBuilder {
         self.column.codes.push(code);
     }
 
-    /// The integers of a column as their digits.
-    fn push_integers(&mut self, values: impl IntoIterator<Item = Option<i64>>) {
+    /// The numbers of a column as their digits.
+    fn push_numbers<T: ToString>(&mut self, values: impl IntoIterator<Item = Option<T>>) {
         values.into_iter().for_each(|value| self.push(value.map(|value| value.to_string()).as_deref()));
+    }
+
+    /// A column with the numbers that were appended before as text.
+    fn of_numbers(values: &[f64]) -> Self {
+        let mut text = Self::default();
+        text.push_numbers(values.iter().map(|value| (!value.is_nan()).then_some(*value)));
+        text
     }
 
     fn code(&mut self, text: &str) -> u32 {
@@ -121,13 +128,18 @@ fn append(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
     for (builder, column) in builders.iter_mut().zip(batch.columns()) {
         match (&mut *builder, Cells::of(column.as_ref())?) {
             (Builder::Text(builder), Cells::Text(array)) => builder.append(array),
-            (Builder::Text(builder), Cells::Int(array)) => builder.push_integers(array),
+            (Builder::Text(builder), Cells::Int(array)) => builder.push_numbers(array),
+            (Builder::Text(builder), Cells::Decimal(array)) => builder.push_numbers(decimal_texts(array)),
             (Builder::Key(values), Cells::Int(array))
                 if !array.iter().flatten().all(|value| is_exact(value.into())) =>
             {
-                let mut text = TextBuilder::default();
-                text.push_integers(values.iter().map(|value| (!value.is_nan()).then_some(*value as i64)));
-                text.push_integers(array);
+                let mut text = TextBuilder::of_numbers(values);
+                text.push_numbers(array);
+                *builder = Builder::Text(text);
+            }
+            (Builder::Key(values), Cells::Decimal(array)) if !array.iter().flatten().all(is_exact_decimal) => {
+                let mut text = TextBuilder::of_numbers(values);
+                text.push_numbers(decimal_texts(array));
                 *builder = Builder::Text(text);
             }
             (Builder::Number(values) | Builder::Key(values), cells) => numbers(values, &cells, column.len()),
@@ -135,6 +147,20 @@ fn append(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a double holds a decimal of these digits, so that its shortest text has the same digits: at most 15 of them.
+fn is_exact_decimal(digits: i128) -> bool {
+    digits.unsigned_abs() < 1_000_000_000_000_000
+}
+
+/// Decimals as text, without zeros at the end of a fraction.
+fn decimal_texts(array: &Decimal128Array) -> impl Iterator<Item = Option<String>> {
+    (0..array.len()).map(|row| {
+        let text = array.is_valid(row).then(|| array.value_as_string(row))?;
+        let has_fraction = text.contains('.');
+        Some(if has_fraction { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text })
+    })
 }
 
 /// Appends numbers unchanged, booleans as 0 and 1, times as epoch seconds, nulls as NaN.

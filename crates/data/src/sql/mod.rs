@@ -10,6 +10,7 @@ mod frame;
 mod functions;
 mod interrupt;
 mod json;
+mod literals;
 mod names;
 mod page_memory;
 mod row_limit;

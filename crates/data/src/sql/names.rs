@@ -10,6 +10,7 @@ use perennial_core::text::one_line;
 
 use super::depth::validate_depth;
 use super::functions::{Place, validate_functions};
+use super::literals::validate_literals;
 use super::lower_first;
 use crate::error::{Error, Result};
 
@@ -50,6 +51,7 @@ impl Select {
         }
         let (references, _) = resolve_table_references(&statement, true).map_err(|cause| super::sql_error(&cause))?;
         validate_functions(inner.as_ref(), Place::Query)?;
+        validate_literals(inner.as_ref())?;
         let mut factors = Factors::default();
         let _: ControlFlow<()> = inner.visit(&mut factors);
         if factors.tables > TABLES_MAX {

@@ -250,3 +250,17 @@ async fn integers_of_a_key_keep_their_digits() {
     request.sql = "SELECT id FROM rows WHERE n <> 1".into();
     assert!(matches!(fixture.engine.frame(request).await.unwrap().column("id"), Some(Column::Number(_))));
 }
+
+#[tokio::test]
+async fn decimals_of_a_key_keep_their_digits() {
+    let fixture = Fixture::new();
+    let sql = "SELECT CAST(id AS DECIMAL(20, 0)) AS id, CAST(price AS DECIMAL(20, 2)) AS price FROM \
+               (VALUES ('90071992547409920001', '12.50'), ('90071992547409920002', '7')) AS t(id, price)";
+    fixture.load(&StageOptions::new(StageInput::Sql { sql: sql.into(), tables: Vec::new() })).await;
+    let mut request = request(&fixture, "SELECT id, price FROM rows ORDER BY id").await;
+    request.keys = vec!["id".into(), "price".into()];
+    let frame = fixture.engine.frame(request).await.unwrap();
+    let Some(Column::Text(ids)) = frame.column("id") else { panic!("{frame:?}") };
+    assert_eq!([ids.get(0), ids.get(1)], [Some("90071992547409920001"), Some("90071992547409920002")]);
+    assert_eq!(frame.column("price"), Some(&Column::Number(vec![12.5, 7.0])));
+}

@@ -116,7 +116,7 @@ pub(super) async fn run(
     let (kernel, project) = (&context.caller.kernel, context.project.id);
     let task = task(context)?.clone();
     let split = split(context).await?;
-    let examples = Examples::read(context).await?;
+    let examples = Examples::read(context, slices).await?;
     let candidate = context.submission.project.release.as_ref().map(|release| release.model.clone());
     let (mut contenders, mut trained) = (Vec::new(), Vec::new());
     for model in models {
@@ -283,6 +283,7 @@ fn measure(
     let outcomes =
         Outcomes::from_column(outcome, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
     let inputs = test.select(features);
+    let sliced = examples.sliced(slices, &rows);
     let training_rows = examples.labelled_rows(|time| split.is_training(time));
     let training = examples.frame.take(&training_rows);
     let learnt = training.column(target).ok_or_else(|| Error::not_found("column", target))?;
@@ -296,7 +297,7 @@ fn measure(
         // Each model scores in the order of its own classes.
         let classes = &contender.model.signature().classes;
         let own = Outcomes::from_column(outcome, signature.task, classes).map_err(|cause| failed(target, &cause))?;
-        let evaluated = perennial_evaluation::evaluate(&scores, &own, &test, slices)
+        let evaluated = perennial_evaluation::evaluate(&scores, &own, &sliced, slices)
             .map_err(|cause| failed(&contender.name, &cause))?;
         let auc = evaluated.metrics.values.get("auc").copied();
         let found = if contender.is_decided { model_warnings(&scores, &own, auc) } else { Vec::new() };

@@ -8,6 +8,7 @@ use perennial_core::id::StepRunId;
 use perennial_core::model::classes::{self, ClassKind};
 use perennial_core::name::StepName;
 use perennial_core::port::training::{Target, TrainedModel};
+use perennial_core::schema::TypeClass;
 use perennial_core::state::RunStatus;
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
@@ -29,7 +30,7 @@ pub(super) async fn run(
     let task = task(context)?.clone();
     let split = split(context).await?;
     let run = model::begin_run(context, step, id, "built in").await?;
-    let examples = Examples::read(context).await?;
+    let examples = Examples::read(context, &[]).await?;
     let line = format!(
         "{} training rows before {}",
         split.train_rows,
@@ -39,11 +40,12 @@ pub(super) async fn run(
     let rows = examples.labelled_rows(|time| split.is_training(time));
     let names = feature_names(&task, examples.frame.names());
     let (kind, params, services) = (trainer.to_owned(), params.clone(), kernel.services.trainer.clone());
+    // Integers of many digits are texts in the frame.
+    let are_numbers = column_class(context, &task.target) != Some(TypeClass::Text);
     let trained = kernel
         .run_blocking_heavy(context.project.id, move || {
             let chosen = examples.frame.select(&names).take(&rows);
             let target = target(&examples.frame, &task.target, &rows, task.kind)?;
-            let are_numbers = matches!(examples.frame.column(&task.target), Some(Column::Number(_)));
             drop(examples);
             let mut trained = services.train(&kind, task.kind, &chosen, &target, &params)?;
             trained.signature.class_kind = ClassKind::of(&trained.signature.classes, are_numbers);

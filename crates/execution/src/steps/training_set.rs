@@ -8,11 +8,13 @@ use perennial_config::Task;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::port::data::FrameRequest;
 use perennial_core::schema::TypeClass;
+use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::json;
 
 use crate::pipelines::Context;
 use crate::split::{Rows, Rules, Split, split as decide};
+use perennial_ingest::predictions::quoted;
 use perennial_ingest::snapshot::{DatasetAtVersion, no_column};
 
 /// The rows of `[task].data` in memory.
@@ -23,7 +25,12 @@ pub(crate) struct Examples {
     pub times: Vec<Option<i64>>,
     /// Whether each row has an outcome.
     pub labelled: Vec<bool>,
+    /// The columns of slices that are numbers, with all digits of integers and decimals.
+    exact: Frame,
 }
+
+/// The prefix of the columns of [`Examples::exact`] in the query.
+const EXACT: &str = "exact: ";
 
 pub(crate) fn task(context: &Context) -> Result<&Task> {
     context.submission.project.task.as_ref().ok_or_else(|| {
@@ -53,22 +60,53 @@ pub(crate) fn column_class(context: &Context, name: &str) -> Option<TypeClass> {
 }
 
 impl Examples {
-    /// Reads the rows as this pipeline run sees them.
-    pub(crate) async fn read(context: &Context) -> Result<Self> {
+    /// Reads the rows as this pipeline run sees them, to be sliced by these columns.
+    pub(crate) async fn read(context: &Context, slices: &[String]) -> Result<Self> {
         let task = task(context)?;
         let table = table(context, task)?;
-        let request = FrameRequest {
-            sql: format!("SELECT * FROM \"{}\"", task.data),
-            tables: vec![table.named_table()],
-            keys: task.key.clone(),
+        let is_number = |name: &&String| {
+            let field = table.version.schema.field(name);
+            field.is_some_and(|field| matches!(field.class, TypeClass::Int | TypeClass::Decimal))
         };
-        let frame = context.caller.kernel.data().frame(request).await?;
+        let exact: Vec<&String> = slices.iter().filter(is_number).collect();
+        let more = exact.iter().map(|name| format!(", {} AS {}", quoted(name), quoted(&format!("{EXACT}{name}"))));
+        let classes = (task.kind == TaskKind::Multiclass).then(|| task.target.clone());
+        let request = FrameRequest {
+            sql: format!("SELECT *{} FROM \"{}\"", more.collect::<String>(), task.data),
+            tables: vec![table.named_table()],
+            keys: task
+                .key
+                .iter()
+                .cloned()
+                .chain(classes)
+                .chain(exact.iter().map(|name| format!("{EXACT}{name}")))
+                .collect(),
+        };
+        let read = context.caller.kernel.data().frame(request).await?;
+        let (mut frame, mut exact) = (Frame::new(), Frame::new());
+        for (name, column) in read.into_columns() {
+            match name.strip_prefix(EXACT) {
+                Some(slice) => exact.push(slice, column),
+                None => frame.push(name, column),
+            }
+        }
         let times = times(&frame, task)?;
         let labelled = frame
             .column(&task.target)
             .map(|column| (0..frame.rows()).map(|row| !column.is_missing(row)).collect())
             .unwrap_or_default();
-        Ok(Self { frame, times, labelled })
+        Ok(Self { frame, times, labelled, exact })
+    }
+
+    /// The columns of slices at these rows; one that does not exist is left out.
+    pub(crate) fn sliced(&self, slices: &[String], rows: &[usize]) -> Frame {
+        let mut frame = Frame::new();
+        for name in slices {
+            if let Some(column) = self.exact.column(name).or_else(|| self.frame.column(name)) {
+                frame.push(name, column.take(rows));
+            }
+        }
+        frame
     }
 
     /// How many rows have the whole key of another row.

@@ -43,7 +43,8 @@ pub fn logged(schema: &Schema, name: &str, class: &TypeClass) -> Option<String> 
     }
 }
 
-/// SQL that converts a value from one class to another; null when it cannot be converted.
+/// SQL that converts a value from one class to another; null when it cannot be converted. A number that becomes a time is
+/// epoch seconds; a text without a zone is UTC.
 pub fn read_as(value: &str, from: &TypeClass, to: &TypeClass) -> String {
     match to {
         _ if from == to => value.to_owned(),
@@ -54,17 +55,29 @@ pub fn read_as(value: &str, from: &TypeClass, to: &TypeClass) -> String {
         TypeClass::Float => format!("try_cast({value} AS DOUBLE)"),
         TypeClass::Decimal => format!("try_cast({value} AS DECIMAL(38, 10))"),
         TypeClass::Bool => format!("try_cast({value} AS BOOLEAN)"),
+        TypeClass::Date if is_number(from) => format!("CAST({} AS DATE)", instant(value)),
         TypeClass::Date => format!("try_cast({value} AS DATE)"),
-        TypeClass::Timestamp => format!("arrow_try_cast({value}, 'Timestamp(Microsecond, Some(\"UTC\"))')"),
+        TypeClass::Timestamp if is_number(from) => instant(value),
+        TypeClass::Timestamp => format!("try_cast({value} AS TIMESTAMP(6))"),
         _ => format!("CAST({value} AS VARCHAR)"),
     }
 }
 
-/// The class in which a key of class `own` is compared.
-pub fn key_class(own: &TypeClass) -> TypeClass {
+fn is_number(class: &TypeClass) -> bool {
+    matches!(class, TypeClass::Int | TypeClass::Float | TypeClass::Decimal)
+}
+
+/// SQL for the instant of epoch seconds.
+fn instant(seconds: &str) -> String {
+    format!("to_timestamp_micros(try_cast(round({seconds} * 1e6) AS BIGINT))")
+}
+
+/// The class in which a key of class `own` is compared; `None` for lists and structs, which no request has as a key.
+pub fn key_class(own: &TypeClass) -> Option<TypeClass> {
     match own {
-        TypeClass::Bytes | TypeClass::Time | TypeClass::List(_) | TypeClass::Struct(_) => TypeClass::Text,
-        class => class.clone(),
+        TypeClass::List(_) | TypeClass::Struct(_) => None,
+        TypeClass::Bytes | TypeClass::Time => Some(TypeClass::Text),
+        class => Some(class.clone()),
     }
 }
 

@@ -13,7 +13,7 @@ use perennial_core::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::json;
 
 use super::Endpoints;
-use crate::router::{Deployment, LoadedVersion};
+use crate::router::{Deployment, KeyColumn, LoadedVersion};
 use perennial_kernel::first_few;
 
 /// Inputs that an error names, at most.
@@ -157,7 +157,7 @@ async fn compute(
             let error = Error::new(ErrorCode::Signature, format!("version {}: {reason}", version.number));
             Err(Misfit { error, inputs: bound.into_inputs() })
         }
-        scores => Ok(Computed { logged: with_keys(bound.features, bound.keys), scores }),
+        scores => Ok(Computed { logged: with_keys(bound.features, bound.keys, &deployment.zone), scores }),
     }
 }
 
@@ -189,9 +189,9 @@ fn choose<'a>(
 
 /// The first row's key: the values of all key columns; `None` when the request has none of them. Different values
 /// give different keys, also when a value of one column looks like the values of two.
-fn first_key(columns: &[String], inputs: &Frame) -> Option<String> {
+fn first_key(columns: &[KeyColumn], inputs: &Frame) -> Option<String> {
     let parts: Vec<Option<String>> =
-        columns.iter().map(|name| inputs.column(name).and_then(|column| text_at(column, 0))).collect();
+        columns.iter().map(|key| inputs.column(&key.name).and_then(|column| text_at(column, 0))).collect();
     match parts.as_slice() {
         [one] => one.clone(),
         many if many.iter().all(Option::is_none) => None,
@@ -213,7 +213,7 @@ fn text_at(column: &Column, row: usize) -> Option<String> {
 fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extra: Extra) -> Result<()> {
     if extra == Extra::Refuse {
         // A request may have the inputs of any version of the endpoint.
-        let known = |name: &str| deployment.input(name).is_some() || deployment.key.iter().any(|key| key == name);
+        let known = |name: &str| deployment.input(name).is_some() || deployment.key.iter().any(|key| key.name == name);
         if let Some(unknown) = inputs.names().iter().find(|name| !known(name)) {
             return Err(Error::new(
                 ErrorCode::Signature,
@@ -253,6 +253,14 @@ fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extr
         };
         return Err(Error::new(ErrorCode::Signature, message));
     }
+    let is_input = |key: &KeyColumn| signature.inputs.iter().any(|input| input.name == key.name);
+    for key in deployment.key.iter().filter(|key| !is_input(key)) {
+        let (Some(time), Some(column)) = (key.time, inputs.column(&key.name)) else { continue };
+        let mut present = (0..column.len()).filter_map(|row| Some((row, text_at(column, row)?)));
+        if let Some((_, value)) = present.find(|(row, _)| time_at(time, column, *row, &deployment.zone).is_none()) {
+            return Err(Error::new(ErrorCode::Signature, not_a_time(&format!("key `{}`", key.name), time, &value)));
+        }
+    }
     Ok(())
 }
 
@@ -272,7 +280,7 @@ struct Bound {
     /// In the signature's order and kinds.
     features: Frame,
     /// Key columns that are not features.
-    keys: Vec<(String, Column)>,
+    keys: Vec<(KeyColumn, Column)>,
     /// Columns that this version does not take.
     others: Vec<(String, Column)>,
 }
@@ -281,7 +289,8 @@ impl Bound {
     /// All columns of the request again.
     fn into_inputs(self) -> Frame {
         let mut inputs = self.features;
-        for (name, column) in self.keys.into_iter().chain(self.others) {
+        let keys = self.keys.into_iter().map(|(key, column)| (key.name, column));
+        for (name, column) in keys.chain(self.others) {
             inputs.push(name, column);
         }
         inputs
@@ -307,7 +316,7 @@ fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound 
             features.push(name, of_input(input, column, &deployment.zone));
         }
     }
-    let keys = deployment.key.iter().filter_map(|key| take(usize::MAX, key)).collect();
+    let keys = deployment.key.iter().filter_map(|key| Some((key.clone(), take(usize::MAX, &key.name)?.1))).collect();
     Bound { features, keys, others: columns.into_iter().flatten().collect() }
 }
 
@@ -315,16 +324,20 @@ fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound 
 fn misfit_time(input: &Input, text: &TextColumn, zone: &TimeZone) -> Option<String> {
     let time = input.time?;
     let value = text.values.iter().find(|value| time.parse(value, zone).is_none())?;
-    Some(format!(
-        "input `{}` takes a {}, such as `{}`, or epoch seconds as a number, got the text `{}`",
-        input.name,
+    Some(not_a_time(&format!("input `{}`", input.name), time, value))
+}
+
+/// The message about a text that is not a time, in a column such as "input `at`".
+fn not_a_time(column: &str, time: InputTime, value: &str) -> String {
+    format!(
+        "{column} takes a {}, such as `{}`, or epoch seconds as a number, got the text `{}`",
         match time {
             InputTime::Date => "date",
             InputTime::Timestamp => "timestamp that exists in the project's timezone",
         },
         time.example(),
         value.escape_debug()
-    ))
+    )
 }
 
 /// The validated column in the kind of its input: times as epoch seconds. A column of another kind has missing values only.
@@ -343,13 +356,25 @@ fn of_input(input: &Input, column: Column, zone: &TimeZone) -> Column {
 }
 
 /// The features, and the keys as text: clients send the same key as a number or as text, and numbers beyond 2^53 only
-/// as text.
-fn with_keys(mut features: Frame, keys: Vec<(String, Column)>) -> Frame {
+/// as text. A validated time has one text, in whatever form it was sent.
+fn with_keys(mut features: Frame, keys: Vec<(KeyColumn, Column)>, zone: &TimeZone) -> Frame {
     for (key, column) in keys {
-        let texts = (0..column.len()).map(|row| text_at(&column, row)).collect::<Vec<_>>();
-        features.push(key, Column::Text(TextColumn::encode(texts.iter().map(Option::as_deref))));
+        let text = |row| match key.time {
+            None => text_at(&column, row),
+            Some(time) => time_at(time, &column, row, zone),
+        };
+        let texts: Vec<Option<String>> = (0..column.len()).map(text).collect();
+        features.push(key.name, Column::Text(TextColumn::encode(texts.iter().map(Option::as_deref))));
     }
     features
+}
+
+/// The one text of a time in a key, which is a text or epoch seconds.
+fn time_at(time: InputTime, column: &Column, row: usize, zone: &TimeZone) -> Option<String> {
+    match column {
+        Column::Number(values) => time.text_of_seconds(*values.get(row)?),
+        Column::Text(text) => time.canonical(text.get(row)?, zone),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use perennial_core::model::Input;
+use perennial_core::model::{Input, InputTime};
 use perennial_core::name::EndpointName;
 use perennial_core::port::model::LoadedModel;
 use perennial_core::port::prediction::{Durability, TrafficRole};
@@ -96,6 +96,15 @@ impl Routes {
     }
 }
 
+/// A column that identifies rows. A request may contain it, to join the prediction with its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyColumn {
+    /// Its name.
+    pub name: String,
+    /// What it stands for, if it is a time in the data: a request may have it in any form, the log has one.
+    pub time: Option<InputTime>,
+}
+
 /// The model versions that answer at an endpoint, and how they answer.
 #[derive(Clone)]
 pub struct Deployment {
@@ -110,7 +119,7 @@ pub struct Deployment {
     /// Size limit of a request, bytes.
     pub body_bytes_max: u64,
     /// Key columns that a request may contain; models never receive them.
-    pub key: Vec<String>,
+    pub key: Vec<KeyColumn>,
     /// The timezone of times without a zone in requests: that of the project file which the endpoint follows.
     pub zone: TimeZone,
     /// Counts every change of the endpoint.

@@ -10,7 +10,7 @@ use perennial_ingest::datasets;
 use perennial_kernel::alerts;
 use perennial_release::endpoints::Extra;
 use perennial_release::lineage::Kind;
-use perennial_testkit::PROJECT_FILE;
+use perennial_testkit::{PROJECT_FILE, toml_text};
 
 use crate::support::{ask, ask_with, listed, released, row, with_canary};
 
@@ -127,6 +127,29 @@ async fn every_answer_is_logged_with_version_and_role() {
     let row = |version: i64, role: &str, key: &str| serde_json::json!([version, role, key]).to_string();
     let expected = [row(1, Champion.as_str(), "1"), row(2, Canary.as_str(), "2"), row(2, Canary.as_str(), "3")];
     assert_eq!(rows, expected, "a refused request is not logged");
+}
+
+#[tokio::test]
+async fn a_key_that_is_a_time_is_logged_in_one_form_by_the_timezone_of_the_project() {
+    let file = toml_text::set(PROJECT_FILE, "task.key", "[\"flight_id\", \"hour\"]");
+    let trained = released(&toml_text::set(&file, "project.timezone", "\"Europe/Berlin\""), 1).await;
+    let instant = "2013-01-31T16:00:00Z";
+    let forms = [text("2013-01-31 17:00"), text(instant), text("1359648000"), Column::Number(vec![1_359_648_000.0])];
+    let none = Column::Text(TextColumn::encode([None]));
+    for hour in forms.into_iter().chain([none]) {
+        ask(&trained, with("hour", hour), None).await.unwrap();
+    }
+    let error = ask(&trained, with("hour", text("at noon")), None).await.map(|answer| answer.version).unwrap_err();
+    let message = "key `hour` takes a timestamp that exists in the project's timezone, such as `2013-01-31T17:00:00Z`, \
+                   or epoch seconds as a number, got the text `at noon`";
+    assert_eq!((error.code(), error.message()), (ErrorCode::Signature, message));
+    let (caller, name) = (trained.test.system(), "delay".parse().unwrap());
+    trained.test.app.ingest.ingest_segments(&caller, &trained.project, &name).await.unwrap();
+    let sql = "SELECT in_hour FROM predictions_delay".to_owned();
+    let mut page = datasets::query(&caller, &trained.project, sql, 9).await.unwrap();
+    let logged: Vec<_> = page.rows.iter_mut().map(|row| row.remove(0)).collect();
+    let expected = serde_json::json!([instant, instant, instant, instant, null]);
+    assert_eq!(serde_json::json!(logged), expected);
 }
 
 #[tokio::test]

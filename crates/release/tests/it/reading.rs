@@ -2,6 +2,7 @@
 
 use perennial_core::ErrorCode;
 use perennial_core::port::prediction::{Durability, TrafficRole};
+use perennial_release::KeyColumn;
 use perennial_release::endpoints::REQUEST_BYTES_MAX;
 use perennial_release::{evidence, releases};
 use perennial_testkit::{PROJECT_FILE, toml_text};
@@ -95,7 +96,7 @@ async fn an_endpoint_follows_the_declared_limit_and_durability() {
         let deployment = trained.test.app.endpoints.router.find("delay").unwrap();
         (deployment.body_bytes_max, deployment.durability, deployment.key.clone())
     };
-    let key = vec!["flight_id".to_owned()];
+    let key = vec![KeyColumn { name: "flight_id".to_owned(), time: None }];
     assert_eq!(settings(), (REQUEST_BYTES_MAX.min(settings().0), Durability::Batched, key.clone()));
     let file = toml_text::set(PROJECT_FILE, "endpoints.delay.max_body", "\"2 kB\"");
     trained.test.submit(&toml_text::set(&file, "endpoints.delay.log", "\"recorded\"")).await.unwrap();

@@ -3,3 +3,4 @@
 #![cfg(test)]
 
 mod file_source;
+mod logged_values;

@@ -104,7 +104,9 @@ impl MonitorWindow<'_> {
         let Some(sql) = self.outcomes_sql(task, (&name, &predicted.version.schema), &data.version.schema) else {
             return Ok(Vec::new());
         };
-        let request = FrameRequest { sql, tables: vec![predicted.named_table(), data.named_table()], keys: Vec::new() };
+        // A class that is an integer has all its digits, as in training.
+        let keys = if task.kind == TaskKind::Multiclass { vec!["outcome".to_owned()] } else { Vec::new() };
+        let request = FrameRequest { sql, tables: vec![predicted.named_table(), data.named_table()], keys };
         let frame = self.caller.kernel.data().frame(request).await?;
         let mut results = Vec::new();
         for (number, rows) in by_version(&frame) {
@@ -139,13 +141,14 @@ impl MonitorWindow<'_> {
     }
 
     /// SQL for the window's successful predictions by key, each with its outcome. A key is compared in the type that it
-    /// has in the data, whatever type a request had. `None` when no key was logged or the data does not have it.
+    /// has in the data, whatever type a request had. `None` when no key was logged, the data does not have it, or
+    /// it is a list or a struct.
     fn outcomes_sql(&self, task: &Task, (name, logs): (&DatasetName, &Schema), data: &Schema) -> Option<String> {
         let mut columns: Vec<String> = ["version", "project_ms", "wall_ms", "prediction_id"].map(str::to_owned).into();
         let (mut keys, mut same) = (Vec::new(), Vec::new());
         for (index, key) in task.key.iter().enumerate() {
             let own = &data.field(key)?.class;
-            let class = key_class(own);
+            let class = key_class(own)?;
             columns.push(format!("{} AS key_{index}", logged(logs, &format!("{INPUT}{key}"), &class)?));
             keys.push(format!("key_{index}"));
             same.push(format!("p.key_{index} = {}", read_as(&format!("d.{}", quoted(key)), own, &class)));

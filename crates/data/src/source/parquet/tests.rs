@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use arrow::array::{ListArray, StringArray, UInt64Array};
+use arrow::array::{ListArray, StringArray, StructArray, UInt64Array};
 use arrow::buffer::OffsetBuffer;
 use datafusion::parquet::arrow::ArrowWriter;
 use perennial_core::port::data::LocalTime;
@@ -39,6 +39,45 @@ fn unsigned_integers_that_an_integer_does_not_hold_are_text_with_a_warning() {
     assert_eq!(kind(&both), (DataType::Utf8, 1));
     // Later files follow the dataset.
     assert_eq!(kind(&infer_schema(&[small], Some(&both)).unwrap()), (DataType::Utf8, 0));
+}
+
+#[test]
+fn unsigned_integers_in_lists_and_structs_are_text_with_a_warning_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let integers = |values: &[u64]| Arc::new(UInt64Array::from(values.to_vec())) as ArrayRef;
+    let member = |name: &str, values: ArrayRef| (Arc::new(Field::new(name, DataType::UInt64, true)), values);
+    let element = Arc::new(Field::new("element", DataType::UInt64, true));
+    let list = |values: &[u64]| {
+        Arc::new(ListArray::new(Arc::clone(&element), OffsetBuffer::from_lengths([2]), integers(values), None))
+            as ArrayRef
+    };
+    let object = |id: u64| {
+        let members = vec![member("id", integers(&[id])), member("count", integers(&[1]))];
+        Arc::new(StructArray::from(members)) as ArrayRef
+    };
+    let big = u64::MAX;
+    for (name, small, wide, expected) in [
+        ("list", list(&[1, 2]), list(&[1, big]), "list<text>"),
+        ("struct", object(1), object(big), "struct<id: text, count: int>"),
+    ] {
+        let small = write(&folder.path().join(format!("{name}-small.parquet")), small);
+        let wide = write(&folder.path().join(format!("{name}-wide.parquet")), wide);
+        let files = [small.clone(), wide.clone()];
+        let schema = infer_schema(&files, None).unwrap();
+        let class = crate::types::class_of(schema.field(0).data_type()).unwrap().to_string();
+        assert_eq!((class.as_str(), warnings(&schema).len()), (expected, 1), "{name}");
+        for batch in files.iter().flat_map(batches) {
+            let fitted = crate::convert::fit(&batch, &schema, &Origin::rows(&Arc::from("a.parquet"), 1)).unwrap();
+            assert_eq!(fitted.num_rows(), 1);
+        }
+        let later = infer_schema(&[small], Some(&schema)).unwrap();
+        assert_eq!((later.field(0).data_type(), warnings(&later).len()), (schema.field(0).data_type(), 0), "{name}");
+        let digits = format!(
+            "{:?}",
+            crate::convert::fit(&batches(&wide)[0], &schema, &Origin::rows(&Arc::from("a"), 1)).unwrap()
+        );
+        assert!(digits.contains(&big.to_string()), "{digits}");
+    }
 }
 
 #[test]

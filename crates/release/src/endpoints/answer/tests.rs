@@ -5,6 +5,7 @@ use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::{Input, InputKind, InputTime};
 
 use super::{first_key, misfit_time, of_input};
+use crate::router::KeyColumn;
 
 fn inputs(columns: &[(&str, Option<&str>)]) -> Frame {
     let mut frame = Frame::new();
@@ -14,8 +15,8 @@ fn inputs(columns: &[(&str, Option<&str>)]) -> Frame {
     frame
 }
 
-fn names(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
+fn names(names: &[&str]) -> Vec<KeyColumn> {
+    names.iter().map(|name| KeyColumn { name: (*name).to_owned(), time: None }).collect()
 }
 
 #[test]
