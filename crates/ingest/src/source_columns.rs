@@ -12,7 +12,7 @@ use crate::ingest::files_source;
 const FILES_BYTES_MAX: u64 = 64 << 20;
 
 /// The columns that the first load of a local source would give its dataset. Relative sources are below the server's
-/// folder. `None` when only the load can tell: there is no file, the files are large, or they cannot be read.
+/// folder. `None` when only the load finds them: there is no file, the files are large, or they cannot be read.
 ///
 /// # Errors
 /// If the data engine failed for another reason than the files.

@@ -194,7 +194,7 @@ async fn endpoints_are_not_ready_after_a_start_until_they_are_opened() {
     endpoints.catch_up(&project, &unopened).await;
     let state = endpoints.get(&caller, &project, &name).await.unwrap();
     assert_eq!((state.fault.unwrap().message.as_str(), endpoints.unready()), ("its model is being loaded", 1));
-    assert!(alerts::list_firing(&caller, project.id, 10).await.unwrap().is_empty(), "a start is no fault");
+    assert!(alerts::list_firing(&caller, project.id, 10).await.unwrap().is_empty(), "a start is not a fault");
     endpoints.open_each(&unopened).await;
     let state = endpoints.get(&caller, &project, &name).await.unwrap();
     assert_eq!((state.fault, endpoints.unready(), state.routes.len()), (None, 0, 1));

@@ -210,7 +210,7 @@ async fn experiments_of_an_earlier_version_keep_their_runs_and_tags(db: &Db) {
     drop(reader);
     let shops = project(&again, "two").await;
     let three = experiment(&again, "three").await;
-    assert_eq!((shops.experiment_id.number(), three.id.number()), (3, 4), "the ids go on");
+    assert_eq!((shops.experiment_id.number(), three.id.number()), (3, 4), "the ids continue");
     again.close().await.unwrap();
 }
 
