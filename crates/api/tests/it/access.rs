@@ -235,7 +235,7 @@ async fn an_experiment_of_another_project_is_answered_as_one_that_does_not_exist
     for path in [format!("get?experiment_id={id}"), "get?experiment_id=999".to_owned()] {
         assert_eq!(call(Method::GET, &path, None).await.status, StatusCode::NOT_FOUND, "{path}");
     }
-    // The name is free in the caller's project: the answers to two attempts are those for a name that nobody has.
+    // The name is free in the caller's project: the answers to two attempts are those for an unused name.
     for name in ["flights", "absent"] {
         let created = call(Method::POST, "create", Some(json!({ "name": name }))).await;
         assert_eq!(created.status, StatusCode::OK, "{name}: {}", created.text());
