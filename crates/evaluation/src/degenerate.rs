@@ -15,25 +15,36 @@ const CLASSES_SHOWN_MAX: usize = 5;
 /// Standard errors by which an AUC must be below one half: an AUC of pure chance is so in 2 of 100 tests.
 const STANDARD_ERRORS: f64 = 2.0;
 
-/// Warnings about the outcomes of the training and the test rows.
-pub fn outcome_warnings(training: &Outcomes, test: &Outcomes) -> Vec<String> {
-    let (trained, tested) = (training.counts(), test.counts());
+/// Warnings about the outcomes of the training and the test rows, and of all rows of the data.
+pub fn outcome_warnings(training: &Outcomes, test: &Outcomes, all: &Outcomes) -> Vec<String> {
+    let (trained, tested, existing) = (training.counts(), test.counts(), all.counts());
     let mut warnings = Vec::new();
     if let ([(class, rows)], true) = (tested.iter().collect::<Vec<_>>().as_slice(), test.task() != TaskKind::Regression)
     {
         warnings
             .push(format!("all {rows} test rows have the outcome `{class}`, so the test shows nothing about others"));
     }
-    let mut absent: Vec<(&String, &usize)> = tested.iter().filter(|(class, _)| !trained.contains_key(*class)).collect();
-    absent.sort_by(|a, b| classes::compare(a.0, b.0));
-    if !absent.is_empty() {
-        let rows: usize = absent.iter().map(|(_, rows)| **rows).sum();
-        let shown: Vec<String> = absent.iter().take(CLASSES_SHOWN_MAX).map(|(class, _)| format!("`{class}`")).collect();
-        let more = if absent.len() > shown.len() { " and others" } else { "" };
-        warnings
-            .push(format!("no training row has the outcome {}{more}, which {rows} test rows have", shown.join(", ")));
-    }
+    warnings.extend(not_learnt(&trained, tested.iter(), "test rows"));
+    let elsewhere = existing.iter().filter(|(class, _)| !tested.contains_key(*class));
+    warnings.extend(not_learnt(&trained, elsewhere, "rows that are neither training nor test rows"));
     warnings
+}
+
+/// The warning about classes that rows of the data have and no training row has.
+fn not_learnt<'a>(
+    trained: &BTreeMap<String, usize>,
+    classes: impl Iterator<Item = (&'a String, &'a usize)>,
+    rows_with: &str,
+) -> Option<String> {
+    let mut absent: Vec<(&String, &usize)> = classes.filter(|(class, _)| !trained.contains_key(*class)).collect();
+    absent.sort_by(|a, b| classes::compare(a.0, b.0));
+    if absent.is_empty() {
+        return None;
+    }
+    let rows: usize = absent.iter().map(|(_, rows)| **rows).sum();
+    let shown: Vec<String> = absent.iter().take(CLASSES_SHOWN_MAX).map(|(class, _)| format!("`{class}`")).collect();
+    let more = if absent.len() > shown.len() { " and others" } else { "" };
+    Some(format!("no training row has the outcome {}{more}, which {rows} {rows_with} have", shown.join(", ")))
 }
 
 /// Warnings about a model's scores of the test rows; `auc` is that of a binary model.

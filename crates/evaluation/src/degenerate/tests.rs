@@ -43,12 +43,25 @@ fn a_model_that_is_worse_than_its_inverse_is_reported() {
 fn a_test_of_one_class_is_reported() {
     let training = binary(&[0.0, 1.0]);
     assert_eq!(
-        outcome_warnings(&training, &binary(&[0.0, 0.0, f64::NAN])),
+        outcome_warnings(&training, &binary(&[0.0, 0.0, f64::NAN]), &training),
         ["all 2 test rows have the outcome `0`, so the test shows nothing about others"]
     );
-    assert!(outcome_warnings(&training, &training).is_empty());
+    assert!(outcome_warnings(&training, &training, &training).is_empty());
     let numbers = Outcomes::from_column(&Column::Number(vec![1.5; 3]), TaskKind::Regression, &[]).unwrap();
-    assert!(outcome_warnings(&numbers, &numbers).is_empty());
+    assert!(outcome_warnings(&numbers, &numbers, &numbers).is_empty());
+}
+
+#[test]
+fn classes_that_neither_training_nor_test_has_are_reported() {
+    let training = classes(&["a", "b"], &["a", "b"]);
+    let all = classes(&["a", "b", "c", "c", "d"], &["a", "b"]);
+    assert_eq!(
+        outcome_warnings(&training, &classes(&["a", "d"], &["a", "b"]), &all),
+        [
+            "no training row has the outcome `d`, which 1 test rows have",
+            "no training row has the outcome `c`, which 2 rows that are neither training nor test rows have"
+        ]
+    );
 }
 
 #[test]
@@ -56,7 +69,7 @@ fn classes_that_no_training_row_has_are_reported() {
     let training = classes(&["a", "b"], &["a", "b"]);
     let test = classes(&["b", "c 10", "c 9", "c 9"], &["a", "b"]);
     assert_eq!(
-        outcome_warnings(&training, &test),
+        outcome_warnings(&training, &test, &test),
         ["no training row has the outcome `c 9`, `c 10`, which 3 test rows have"]
     );
 }

@@ -289,7 +289,7 @@ fn measure(
     let learnt = training.column(target).ok_or_else(|| Error::not_found("column", target))?;
     let learnt =
         Outcomes::from_column(learnt, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
-    let mut warnings = outcome_warnings(&learnt, &outcomes);
+    let mut warnings = Vec::new();
     let mut models = Vec::new();
     let mut scored: Vec<(&str, Scores)> = Vec::new();
     for contender in contenders {
@@ -320,6 +320,7 @@ fn measure(
     let known = seen.column(target).ok_or_else(|| Error::not_found("column", target))?;
     let known =
         Outcomes::from_column(known, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
+    warnings.splice(0..0, outcome_warnings(&learnt, &outcomes, &known));
     let suspects = leaks(&seen.select(features), &known).map_err(|cause| failed("leak", &cause))?;
     let (leaks, strong): (Vec<_>, Vec<_>) = suspects.into_iter().partition(Suspect::is_leak);
     let named = |suspects: Vec<Suspect>| {
