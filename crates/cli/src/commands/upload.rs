@@ -1,5 +1,7 @@
 //! Uploads a project folder to the team's server: the project file, the files that it declares, and the files of
-//! its relative sources. Files are identified by content; those that the server has are not uploaded again.
+//! its relative sources that have settled. Files are identified by content; those that the server has are not uploaded again.
+
+mod settling;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -55,14 +57,14 @@ impl<'a> Folder<'a> {
     }
 
     /// The path and size of every file to upload.
-    fn files(&self) -> Result<BTreeMap<String, u64>> {
+    async fn files(&self) -> Result<BTreeMap<String, u64>> {
         let mut files = BTreeMap::from([(FILE_NAME.to_owned(), self.text.len() as u64)]);
         let Some(project) = &self.project else { return Ok(files) };
-        let sources = project.datasets.values().map(|dataset| &dataset.source);
-        let globs = sources.filter(|source| source.is_relative()).map(|source| source.files.as_str());
-        for pattern in project.declared_files().into_iter().chain(globs) {
-            files.extend(files_below(self.root, pattern)?.into_iter().map(|file| (file.path, file.size_bytes)));
+        let mut found = settling::settled_files(self.root, project).await?;
+        for pattern in project.declared_files() {
+            found.extend(files_below(self.root, pattern)?);
         }
+        files.extend(found.into_iter().map(|file| (file.path, file.size_bytes)));
         let too_large = files.iter().find(|(_, size_bytes)| **size_bytes > uploads::FILE_BYTES_MAX);
         if let Some((path, size_bytes)) = too_large {
             let limit = uploads::FILE_BYTES_MAX;
@@ -111,7 +113,7 @@ async fn upload_folder(client: &Client, root: &Path) -> Result<(String, BlobDige
         }
         Err(error) => return Err(error),
     }
-    let (root, files) = (root.to_owned(), folder.files()?);
+    let (root, files) = (root.to_owned(), folder.files().await?);
     let listed = tokio::task::spawn_blocking(move || manifest(&root, &files)).await??;
     upload(client, &base, folder.root, &listed).await?;
     Ok((name.to_owned(), listed.digest()))
