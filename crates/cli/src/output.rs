@@ -56,9 +56,9 @@ pub(crate) fn write_err(text: String) {
     let _ = write_to(&mut std::io::stderr().lock(), &control_characters::escape(&text));
 }
 
-/// Prints an event as one JSON line on standard error.
+/// Prints an event as one JSON line on standard error. Control characters in it are escaped.
 pub(crate) fn write_event(event: &Value) {
-    let _ = write_to(&mut std::io::stderr().lock(), &event.to_string());
+    let _ = write_to(&mut std::io::stderr().lock(), &control_characters::escape(&event.to_string()));
 }
 
 fn write_to(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
@@ -131,7 +131,7 @@ pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> Exi
         if let Some(hint) = &response.hint {
             note!("  hint: {}", hint.replace('\n', "\n        "));
         }
-        return ExitCode::from(if response.status.is_server_error() { 2 } else { 1 });
+        return ExitCode::from(if is_internal(response) { 2 } else { 1 });
     }
     if let Some(error) = failure.downcast_ref::<Error>() {
         if json {
@@ -148,6 +148,15 @@ pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> Exi
     ExitCode::from(2)
 }
 
+/// Whether a response reports a defect or a failure of the server: the same errors as of a command's own host. A server that is
+/// busy or not ready is no failure, though its status is 503.
+fn is_internal(response: &ErrorResponse) -> bool {
+    match ErrorCode::ALL.iter().find(|code| code.name() == response.code) {
+        Some(code) => code.kind() == ErrorKind::Internal,
+        None => response.status.is_server_error(),
+    }
+}
+
 /// Prints one mistake in a file: the place, the words at fault, and a suggestion.
 fn print_diagnostic(diagnostic: &Value, folder: &Path) {
     let text = |name: &str| {
@@ -158,7 +167,7 @@ fn print_diagnostic(diagnostic: &Value, folder: &Path) {
     let file = if folder == Path::new(".") { PathBuf::from(text("file")) } else { folder.join(text("file")) };
     let source = std::fs::read_to_string(&file).unwrap_or_default();
     // Of the same length in bytes, so that the places stay.
-    let source = source.replace('\u{1b}', "?");
+    let source = control_characters::mask(&source);
     let file = file.display();
     let mut report = MietteDiagnostic::new(text("message"));
     if !text("suggestion").is_empty() {
@@ -239,4 +248,32 @@ pub(crate) fn thousands(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn an_error_has_the_exit_status_of_its_kind_and_not_of_its_http_status() {
+        let response = |status: StatusCode, code: &str| ErrorResponse {
+            status,
+            code: code.to_owned(),
+            message: String::new(),
+            hint: None,
+            diagnostics: None,
+        };
+        for (status, code, internal) in [
+            (StatusCode::SERVICE_UNAVAILABLE, "busy", false),
+            (StatusCode::SERVICE_UNAVAILABLE, "not-ready", false),
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal", true),
+            (StatusCode::BAD_REQUEST, "sql", false),
+            (StatusCode::BAD_GATEWAY, "", true),
+            (StatusCode::NOT_FOUND, "", false),
+        ] {
+            assert_eq!(is_internal(&response(status, code)), internal, "{status} {code}");
+        }
+    }
 }

@@ -35,9 +35,32 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// The text with a question mark for each byte of a control character, so that positions in it stay. A carriage return before
+/// a line feed stays.
+pub fn mask(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        let ends_line = c == '\r' && letters.peek() == Some(&'\n');
+        if is_control(c) && !ends_line {
+            masked.extend(std::iter::repeat_n('?', c.len_utf8()));
+        } else {
+            masked.push(c);
+        }
+    }
+    masked
+}
+
 #[cfg(test)]
 mod tests {
-    use super::escape;
+    use super::{escape, mask};
+
+    #[test]
+    fn masked_text_has_no_control_characters_and_the_same_positions() {
+        let text = "a\u{1b}b\u{9b}c\u{202e}d\r\ne\rf";
+        assert_eq!(mask(text), "a?b??c???d\r\ne?f");
+        assert_eq!(mask(text).len(), text.len());
+    }
 
     #[test]
     fn control_characters_are_escaped_and_other_text_is_not() {

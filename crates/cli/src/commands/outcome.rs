@@ -45,6 +45,8 @@ impl Outcome {
             },
             // The candidate is the champion already.
             _ if is_release && run["released"] == true => Self::NothingToDo,
+            // There is no candidate: the project file declares no release.
+            _ if is_release => Self::Refused,
             _ if is_idle => Self::NothingToDo,
             _ => Self::Done,
         }
