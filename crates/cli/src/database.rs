@@ -1,5 +1,6 @@
 //! The URL of the metadata database, whose password stands neither in arguments nor in messages.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -61,11 +62,24 @@ fn variable(name: &str) -> Option<String> {
 
 fn choose(url: Option<String>, file: Option<&Path>) -> Result<Option<String>> {
     let Some(file) = file else { return Ok(url) };
+    require_private(file)?;
     let text = std::fs::read_to_string(file).map_err(|cause| {
         let message = format!("cannot read the URL of the database from {}: {cause}", file.display());
         user_error(ErrorCode::InvalidArgument, message, "the file contains one line: the URL")
     })?;
     Ok(Some(text.trim().to_owned()))
+}
+
+/// Fails when other users can read or change the file, which has a password. The group may read a file of `root`, as secrets
+/// of containers are mounted. A file that does not exist is reported when it is read.
+fn require_private(file: &Path) -> Result<()> {
+    let Ok(metadata) = std::fs::metadata(file) else { return Ok(()) };
+    let refused = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    if metadata.mode() & refused == 0 {
+        return Ok(());
+    }
+    let message = format!("other users can read {}, which contains the URL of the database", file.display());
+    Err(user_error(ErrorCode::WrongState, message, &format!("`chmod 600 {}`", file.display())))
 }
 
 /// Whether a URL contains a password.
@@ -76,6 +90,8 @@ fn has_password(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -93,6 +109,12 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("database");
         std::fs::write(&file, "postgres://ada:secret@db/perennial\n").unwrap();
+        for wide in [0o644, 0o604, 0o622] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(wide)).unwrap();
+            let refused = choose(None, Some(&file)).unwrap_err().to_string();
+            assert!(refused.starts_with("other users can read "), "{refused}");
+        }
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let chosen = choose(None, Some(&file)).unwrap();
         assert_eq!(chosen.as_deref(), Some("postgres://ada:secret@db/perennial"));
         let missing = choose(None, Some(&place.path().join("missing"))).unwrap_err();

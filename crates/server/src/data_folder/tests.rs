@@ -38,6 +38,21 @@ fn a_wider_data_folder_is_repaired() {
 }
 
 #[test]
+fn the_metadata_in_a_data_folder_lose_the_permissions_of_others() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    create(&data).unwrap();
+    let metadata = data.join("metadata.sqlite");
+    std::fs::write(&metadata, "").unwrap();
+    for (folder, wide) in [(0o700, 0o644), (0o755, 0o666)] {
+        set_mode(&data, folder);
+        set_mode(&metadata, wide);
+        create(&data).unwrap();
+        assert_eq!((mode(&data), mode(&metadata)), (0o700, 0o600));
+    }
+}
+
+#[test]
 fn a_wider_folder_of_something_else_is_refused_with_the_remedy() {
     let place = tempfile::tempdir().unwrap();
     std::fs::write(place.path().join("letter.txt"), "").unwrap();
