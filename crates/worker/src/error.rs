@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use perennial_core::ErrorCode;
 
+/// Signals by which a person or the kernel ends a process. Faults of the process itself raise others.
+const SIGNALS_FROM_OUTSIDE: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
+
 /// The result of a call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -55,7 +58,7 @@ pub enum Error {
         /// The worker's role.
         role: String,
     },
-    /// The worker died during the call, as after a fault in native code.
+    /// The worker died during the call: after a fault in native code, or because it [was killed](Self::was_killed).
     #[error("the `{role}` worker died {}", died(*.signal, *.status, .output))]
     Died {
         /// The worker's role.
@@ -86,6 +89,14 @@ pub enum Error {
     Refused(perennial_core::Error),
 }
 
+impl Error {
+    /// Whether the worker died by a signal from outside, as when a person or the kernel, short of memory, kills it: the
+    /// same call may succeed.
+    pub fn was_killed(&self) -> bool {
+        matches!(self, Self::Died { signal: Some(signal), .. } if SIGNALS_FROM_OUTSIDE.contains(signal))
+    }
+}
+
 fn seconds(time: &Duration) -> String {
     format!("{} s", time.as_millis() as f64 / 1000.0)
 }
@@ -101,6 +112,7 @@ fn died(signal: Option<i32>, status: Option<i32>, output: &str) -> String {
 
 impl From<Error> for perennial_core::Error {
     fn from(error: Error) -> Self {
+        let was_killed = error.was_killed();
         let code = match error {
             Error::Refused(error) => return error,
             Error::Start { .. } | Error::NotIsolated { .. } => ErrorCode::NotReady,
@@ -108,13 +120,17 @@ impl From<Error> for perennial_core::Error {
             Error::Deadline { .. } | Error::ProcessorTime { .. } => ErrorCode::Timeout,
             Error::MemoryLimit { .. } => ErrorCode::TooLarge,
             Error::Stopped { .. } => ErrorCode::NotReady,
+            Error::Died { .. } if was_killed => ErrorCode::NotReady,
             Error::Died { .. } | Error::Protocol { .. } => ErrorCode::Internal,
         };
-        let hint = matches!(error, Error::NotIsolated { .. }).then_some(
-            "use a kernel with Landlock (Linux 5.13 or later), or start the server with \
-             `perennial up --allow-unisolated-steps` if the people who write steps, queries and models may read all that it \
-             can",
-        );
-        Self::new(code, error.to_string()).with_optional_hint(hint.map(str::to_owned))
+        let hint = match error {
+            Error::NotIsolated { .. } => Some(
+                "use a kernel with Landlock (Linux 5.13 or later), or start the server with \
+                 `perennial up --allow-unisolated-steps` if the people who write steps, queries and models may read all that \
+                 it can",
+            ),
+            _ => was_killed.then_some("try again"),
+        };
+        Self::new(code, error.to_string()).with_optional_hint(hint)
     }
 }

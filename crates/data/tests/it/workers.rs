@@ -109,6 +109,45 @@ async fn a_query_beyond_the_memory_of_its_worker_ends_the_worker_and_nothing_els
     assert_eq!(workers.ask("SELECT n FROM rows").await.unwrap(), [[json!(1)]]);
 }
 
+/// The process ids of this process's workers.
+fn worker_processes() -> Vec<u32> {
+    let own = std::process::id();
+    let tasks = std::fs::read_dir(format!("/proc/{own}/task")).expect("the threads of this process").flatten();
+    let children = tasks.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    children.flat_map(|ids| ids.split_whitespace().map(|id| id.parse().expect("an id")).collect::<Vec<_>>()).collect()
+}
+
+/// Whether a process computes: it has used more processor time than a start, a fifth of a second.
+fn is_busy(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let ticks = |stat: &str| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(11)?.parse::<u64>().ok());
+    ticks(&stat).is_some_and(|ticks| ticks > 20)
+}
+
+#[tokio::test]
+async fn the_death_of_a_worker_is_unavailable_and_the_next_call_has_another_one() {
+    let workers = Workers::new();
+    workers.load(&StageOptions::lines("{\"n\": 1}\n")).await;
+    let endless = "SELECT count(*) FROM range(0, 1000000) AS a JOIN range(0, 1000000) AS b ON a.value + b.value < 0";
+    let kill = async {
+        loop {
+            tokio::task::yield_now().await;
+            for worker in worker_processes().into_iter().filter(|worker| is_busy(*worker)) {
+                let killed = std::process::Command::new("kill").args(["-9", &worker.to_string()]).status();
+                assert!(killed.is_ok());
+            }
+        }
+    };
+    let answer = tokio::select! {
+        answer = workers.ask(endless) => answer,
+        () = kill => unreachable!("it has no end"),
+    };
+    let error = answer.unwrap_err();
+    assert_error(&error, "not-ready", &["the `data` worker died by signal 9"]);
+    assert_eq!(error.hint(), Some("try again"));
+    assert_eq!(workers.ask("SELECT n FROM rows").await.unwrap(), [[json!(1)]]);
+}
+
 #[tokio::test]
 async fn a_query_whose_caller_gives_up_ends_at_once() {
     let workers = Workers::new();

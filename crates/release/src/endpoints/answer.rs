@@ -16,6 +16,9 @@ use super::Endpoints;
 use crate::router::{Deployment, KeyColumn, LoadedVersion};
 use perennial_kernel::first_few;
 
+/// Scores of one answer: its rows times the classes of the version.
+const SCORES_MAX: usize = 32 << 20;
+
 /// Inputs that an error names, at most.
 const MISSING_NAMED_MAX: usize = 50;
 
@@ -113,6 +116,17 @@ impl Endpoints {
     }
 }
 
+/// The error of a version that did not answer.
+fn failed(number: i64, cause: PredictError) -> Error {
+    let message = format!("version {number} failed to answer");
+    match cause {
+        PredictError::Runtime(error) if error.kind() != ErrorKind::Internal => {
+            error.with_message(format!("{message}: {}", error.message()))
+        }
+        cause => Error::internal(message, cause),
+    }
+}
+
 /// What a version computed.
 struct Computed {
     /// The inputs as the model received them, and the keys.
@@ -147,7 +161,8 @@ async fn compute(
     extra: Extra,
 ) -> Result<Computed, Misfit> {
     let signature = version.model.signature();
-    if let Err(error) = validate(deployment, signature, &inputs, extra) {
+    let valid = validate(deployment, signature, &inputs, extra).and_then(|()| check_scores(signature, inputs.rows()));
+    if let Err(error) = valid {
         return Err(Misfit { error, inputs });
     }
     let bound = bind(deployment, signature, inputs);
@@ -262,6 +277,17 @@ fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extr
         }
     }
     Ok(())
+}
+
+/// Refuses rows whose scores would take too much memory.
+fn check_scores(signature: &Signature, rows: usize) -> Result<()> {
+    let width = signature.width().max(1);
+    if rows.saturating_mul(width) <= SCORES_MAX {
+        return Ok(());
+    }
+    let message =
+        format!("{rows} rows of {width} classes are sent, at most {} rows are taken at once", SCORES_MAX / width);
+    Err(Error::new(ErrorCode::TooLarge, message).with_hint("send fewer rows at once"))
 }
 
 /// The error that names every input which a request lacks.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use perennial_core::ErrorCode;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::id::RequestId;
 use perennial_core::ledger::Chain;
@@ -12,6 +11,8 @@ use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::permission::Role;
 use perennial_core::port::model::LoadedModel;
 use perennial_core::port::prediction::TrafficRole;
+use perennial_core::task::TaskKind;
+use perennial_core::{Error, ErrorCode};
 use perennial_release::endpoints::{Answer, Extra, Request};
 use perennial_release::lineage::Kind;
 use perennial_release::{Deployment, LoadedVersion, RequestStats, Route, Routes};
@@ -37,6 +38,20 @@ impl LoadedModel for Integers {
     }
 }
 
+/// Its runtime completes nothing.
+struct Killed(Arc<dyn LoadedModel>, ErrorCode);
+
+#[async_trait]
+impl LoadedModel for Killed {
+    fn signature(&self) -> &Arc<Signature> {
+        self.0.signature()
+    }
+
+    async fn predict(&self, _: &Frame) -> Result<Scores, PredictError> {
+        Err(PredictError::Runtime(Error::new(self.1, "the worker died").with_hint("try again")))
+    }
+}
+
 /// An endpoint whose champion adds 1 to its input.
 async fn endpoint() -> (TestApp, Deployment) {
     let (test, project) = TestApp::with_project().await.unwrap();
@@ -53,9 +68,11 @@ fn integers(version: &LoadedVersion, number: i64) -> LoadedVersion {
 async fn ask(test: &TestApp, deployment: &Deployment, x: f64) -> perennial_core::Result<Answer> {
     let mut inputs = Frame::new();
     inputs.push("x", Column::Number(vec![x]));
-    let id = RequestId::generate();
-    let request = Request { id, inputs, version: None, extra: Extra::Refuse, began: Instant::now() };
-    test.app.endpoints.answer(deployment, request).await
+    test.app.endpoints.answer(deployment, request(inputs)).await
+}
+
+fn request(inputs: Frame) -> Request {
+    Request { id: RequestId::generate(), inputs, version: None, extra: Extra::Refuse, began: Instant::now() }
 }
 
 fn counts(stats: &RequestStats) -> [u64; 3] {
@@ -66,6 +83,56 @@ fn logged(test: &TestApp, deployment: &Deployment) -> u64 {
     let predictions = &test.app.kernel.services.predictions;
     let segments = predictions.seal(&deployment.log).unwrap();
     segments.into_iter().map(|number| predictions.read(&deployment.log, number).unwrap().records).sum()
+}
+
+#[tokio::test]
+async fn a_runtime_that_does_not_complete_a_prediction_says_whether_a_retry_may_succeed() {
+    let (test, mut deployment) = endpoint().await;
+    let champion = deployment.champion().clone();
+    for code in [ErrorCode::NotReady, ErrorCode::Busy, ErrorCode::Timeout, ErrorCode::TooLarge] {
+        let model = Arc::new(Killed(champion.model.clone(), code));
+        deployment.routes = Routes::new(LoadedVersion { number: 1, model, stats: Arc::default() });
+        let error = ask(&test, &deployment, 1.0).await.err().unwrap();
+        assert_eq!((error.code(), error.hint()), (code, Some("try again")));
+        assert_eq!(error.message(), "version 1 failed to answer: the worker died");
+        assert_eq!(counts(&deployment.champion().stats), [1, 1, 0]);
+    }
+    deployment.routes = Routes::new(LoadedVersion {
+        number: 1,
+        model: Arc::new(Killed(champion.model.clone(), ErrorCode::Internal)),
+        stats: Arc::default(),
+    });
+    let error = ask(&test, &deployment, 1.0).await.err().unwrap();
+    assert_eq!((error.code(), error.message()), (ErrorCode::Internal, "version 1 failed to answer"));
+}
+
+/// Has many classes.
+struct Wide(Arc<Signature>);
+
+#[async_trait]
+impl LoadedModel for Wide {
+    fn signature(&self) -> &Arc<Signature> {
+        &self.0
+    }
+
+    async fn predict(&self, _: &Frame) -> Result<Scores, PredictError> {
+        panic!("its scores take too much memory")
+    }
+}
+
+#[tokio::test]
+async fn rows_whose_scores_take_too_much_memory_are_refused() {
+    let (test, mut deployment) = endpoint().await;
+    let champion = deployment.champion().clone();
+    let classes = (0..65_536).map(|class| class.to_string()).collect();
+    let signature = Signature { task: TaskKind::Multiclass, classes, ..Signature::clone(champion.model.signature()) };
+    deployment.routes = Routes::new(LoadedVersion { model: Arc::new(Wide(Arc::new(signature))), ..champion });
+    let mut inputs = Frame::new();
+    inputs.push("x", Column::Number(vec![1.0; 513]));
+    let request = request(inputs);
+    let error = test.app.endpoints.answer(&deployment, request).await.err().unwrap();
+    assert_eq!(error.code(), ErrorCode::TooLarge);
+    assert_eq!(error.message(), "513 rows of 65536 classes are sent, at most 512 rows are taken at once");
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ impl FailedLoads {
                 Ok(loaded)
             }
             Err(LoadFailure::Refused(error)) => Err(error),
+            // Not by the model, as far as is known.
+            Err(LoadFailure::Died(error)) if error.was_killed() => Err(error.into()),
             Err(LoadFailure::Died(error)) => {
                 let mut failed = lock();
                 if failed.len() >= MODELS_MAX {

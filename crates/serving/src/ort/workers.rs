@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use perennial_core::model::PredictError;
 use perennial_core::port::model::ModelFiles;
-use perennial_core::{Error, Result};
+use perennial_core::{Error, ErrorCode, Result};
 use perennial_worker::{ControlGroups, Message, Requirement, Stopper, Worker, WorkerSpec};
 
 use super::pool::Pool;
@@ -151,6 +151,24 @@ pub(super) enum LoadFailure {
     Died(perennial_worker::Error),
 }
 
+impl From<perennial_worker::Error> for LoadFailure {
+    fn from(error: perennial_worker::Error) -> Self {
+        match error {
+            perennial_worker::Error::Refused(error) => Self::Refused(error),
+            other => Self::Died(other),
+        }
+    }
+}
+
+impl From<LoadFailure> for Error {
+    fn from(failure: LoadFailure) -> Self {
+        match failure {
+            LoadFailure::Refused(error) => error,
+            LoadFailure::Died(error) => error.into(),
+        }
+    }
+}
+
 /// Starts a worker and loads a model. Blocks.
 pub(super) fn load(options: &WorkerOptions, library: &Path, files: &ModelFiles) -> Result<LoadedWorker, LoadFailure> {
     let (limits, spec) = (options.limits, spec(options, library, files).map_err(LoadFailure::Refused)?);
@@ -158,6 +176,11 @@ pub(super) fn load(options: &WorkerOptions, library: &Path, files: &ModelFiles) 
     let mut worker = Worker::start(spec.clone()).map_err(|error| LoadFailure::Refused(error.into()))?;
     let description = load_into(&mut worker, files, limits)?;
     Ok(LoadedWorker { spec, limits, worker, description })
+}
+
+/// The error of a prediction that a retry may complete.
+fn unavailable(code: ErrorCode, message: &str) -> PredictError {
+    PredictError::Runtime(Error::new(code, message).with_hint("try again in a moment"))
 }
 
 fn spec(options: &WorkerOptions, library: &Path, files: &ModelFiles) -> Result<WorkerSpec> {
@@ -180,15 +203,13 @@ fn load_into(worker: &mut Worker, files: &ModelFiles, limits: WorkerLimits) -> R
     let file = File::open(files.onnx_path());
     let file = file.map_err(|error| Error::internal(format!("cannot read model file `{}`", files.onnx), error));
     let call = file.and_then(|file| Ok(Message::new(&Call::Load)?.with_descriptor(file)));
-    let answer = worker.call(&call.map_err(LoadFailure::Refused)?, limits.load).map_err(|error| match error {
-        perennial_worker::Error::Refused(error) => LoadFailure::Refused(error),
-        other => LoadFailure::Died(other),
-    });
-    answer?.control().map_err(LoadFailure::Refused)
+    let answer = worker.call(&call.map_err(LoadFailure::Refused)?, limits.load)?;
+    answer.control().map_err(LoadFailure::Refused)
 }
 
-fn bind(worker: &mut Worker, binding: &Binding, limits: WorkerLimits) -> Result<()> {
-    worker.call(&Message::new(&Call::Bind(binding.clone()))?, limits.load)?;
+fn bind(worker: &mut Worker, binding: &Binding, limits: WorkerLimits) -> Result<(), LoadFailure> {
+    let call = Message::new(&Call::Bind(binding.clone())).map_err(LoadFailure::Refused)?;
+    worker.call(&call, limits.load)?;
     Ok(())
 }
 
@@ -215,11 +236,10 @@ impl LoadedWorker {
 impl ModelWorkers {
     /// The numbers of the output of some rows.
     pub(super) async fn run(&self, rows: usize, payload: Vec<u8>) -> Result<Vec<f64>, PredictError> {
-        let failed = |reason: &str| PredictError::Model(reason.to_owned());
         let interruptions = self.shared.running().interruptions;
         let acquired = tokio::time::timeout(self.shared.limits.wait, self.pool.acquire()).await;
-        let acquired = acquired.map_err(|_| failed("every worker of the model is busy"))?;
-        let mut pooled = acquired.ok_or_else(|| failed("the worker is missing"))?;
+        let acquired = acquired.map_err(|_| unavailable(ErrorCode::Busy, "every worker of the model is busy"))?;
+        let mut pooled = acquired.ok_or_else(|| PredictError::Model("the worker is missing".to_owned()))?;
         let shared = self.shared.clone();
         let computed = tokio::task::spawn_blocking(move || match pooled.get_mut() {
             Some(slot) => shared.run(slot, interruptions, rows, payload),
@@ -264,7 +284,7 @@ impl Shared {
             };
             let Some(call) = self.begin(&worker, interruptions) else {
                 slot.0 = Some(worker);
-                return Err(PredictError::Model("the prediction was interrupted".to_owned()));
+                return Err(unavailable(ErrorCode::NotReady, "the prediction was interrupted"));
             };
             let answer = worker.call(&message, self.limits.run);
             self.running().stoppers.retain(|(own, _)| *own != call);
@@ -282,11 +302,11 @@ impl Shared {
                 }
                 // It was interrupted: not by a fault of the model.
                 Err(error @ perennial_worker::Error::Stopped { .. }) => {
-                    return Err(PredictError::Model(error.to_string()));
+                    return Err(PredictError::Runtime(Error::from(error).with_hint("try again")));
                 }
                 // It may have been killed while it was idle, so the rows are given to a new worker once.
                 Err(perennial_worker::Error::Died { .. }) if was_idle => {}
-                Err(error) => return Err(self.died(&error)),
+                Err(error) => return Err(self.died(error)),
             }
         }
     }
@@ -309,22 +329,21 @@ impl Shared {
             let deaths = self.deaths();
             if let Some(until) = deaths.until.filter(|until| *until > Instant::now()) {
                 let seconds = (until - Instant::now()).as_secs() + 1;
-                return Err(PredictError::Model(format!("{}; a worker starts again in {seconds} s", deaths.cause)));
+                let message = format!("{}; a worker starts again in {seconds} s", deaths.cause);
+                return Err(unavailable(ErrorCode::NotReady, &message));
             }
         }
-        let mut worker = Worker::start(self.spec.clone()).map_err(|error| self.died(&error))?;
-        match load_into(&mut worker, &self.files, self.limits) {
-            Ok(_) => {}
-            Err(LoadFailure::Refused(error)) => return Err(PredictError::Model(error.message().to_owned())),
-            Err(LoadFailure::Died(error)) => return Err(self.died(&error)),
+        let mut worker = Worker::start(self.spec.clone()).map_err(|error| self.died(error))?;
+        let loaded = load_into(&mut worker, &self.files, self.limits);
+        match loaded.and_then(|_| bind(&mut worker, &self.binding, self.limits)) {
+            Ok(()) => Ok(worker),
+            Err(LoadFailure::Refused(error)) => Err(PredictError::Model(error.message().to_owned())),
+            Err(LoadFailure::Died(error)) => Err(self.died(error)),
         }
-        bind(&mut worker, &self.binding, self.limits)
-            .map_err(|error| PredictError::Model(error.message().to_owned()))?;
-        Ok(worker)
     }
 
     /// Records the end of a worker. The first one is replaced at once, later ones after a pause.
-    fn died(&self, error: &perennial_worker::Error) -> PredictError {
+    fn died(&self, error: perennial_worker::Error) -> PredictError {
         let mut deaths = self.deaths();
         let pause = Duration::from_secs(1 << deaths.count.min(6)) / 2;
         deaths.until = (deaths.count > 0).then(|| Instant::now() + pause.min(PAUSE_MAX));
@@ -332,7 +351,7 @@ impl Shared {
         deaths.last = Some(Instant::now());
         deaths.cause = error.to_string();
         tracing::warn!(model.digest = %self.files.digest, error = %error, "the worker of a model ended");
-        PredictError::Model(error.to_string())
+        PredictError::Runtime(error.into())
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

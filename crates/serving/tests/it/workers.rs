@@ -115,6 +115,7 @@ async fn load(models: &Models, folder: &Path, name: &str, limits: WorkerLimits) 
 
 async fn refusal(model: &dyn LoadedModel) -> String {
     match model.predict(&rows(1)).await {
+        Err(PredictError::Runtime(error)) => error.message().to_owned(),
         Err(PredictError::Model(message)) => message,
         other => panic!("{other:?}"),
     }
@@ -126,8 +127,9 @@ async fn a_model_that_never_ends_is_stopped_at_its_deadline() {
     endless(folder.path());
     let limits = WorkerLimits { run: Duration::from_millis(300), ..WorkerLimits::default() };
     let model = load(&models, folder.path(), "endless.onnx", limits).await;
-    let message = refusal(&*model).await;
-    assert!(message.contains("took longer than 0.3 s and was stopped"), "{message}");
+    let PredictError::Runtime(error) = model.predict(&rows(1)).await.err().unwrap() else { panic!("it was stopped") };
+    assert_eq!(error.code(), ErrorCode::Timeout);
+    assert!(error.message().contains("took longer than 0.3 s and was stopped"), "{error}");
     let message = refusal(&*model).await;
     assert!(message.contains("was stopped"), "a new worker has begun and was stopped, too: {message}");
     let message = refusal(&*model).await;
@@ -182,6 +184,28 @@ async fn a_worker_that_was_killed_is_replaced() {
         workers.into_iter().for_each(kill);
         models.assert_scores("binary", &model.predict(&crate::runtime::frame()).await.unwrap(), &[1]);
     }
+}
+
+#[tokio::test]
+async fn a_prediction_whose_workers_are_killed_may_be_retried() {
+    let (models, folder) = (Models::create(), TempDir::new().unwrap());
+    endless(folder.path());
+    let model = load(&models, folder.path(), "endless.onnx", WorkerLimits::default()).await;
+    // The rows of the first worker that dies are given to a second one.
+    let kill_all = async {
+        loop {
+            tokio::task::yield_now().await;
+            workers_of_this_process().into_iter().filter(|worker| is_running(*worker)).for_each(kill);
+        }
+    };
+    let rows = rows(1);
+    let error = tokio::select! {
+        answer = model.predict(&rows) => answer.err().unwrap(),
+        () = kill_all => unreachable!("it has no end"),
+    };
+    let PredictError::Runtime(error) = error else { panic!("{error}") };
+    assert_eq!((error.code(), error.hint()), (ErrorCode::NotReady, Some("try again")), "{error}");
+    assert_eq!(error.message(), "the `model` worker died by signal 9");
 }
 
 /// The fields of `/proc/…/stat` after the name: state, parent, ….

@@ -78,6 +78,27 @@ fn a_death_is_reported_with_its_signal_and_last_words() {
 }
 
 #[test]
+fn a_killed_worker_is_unavailable_and_a_fault_of_its_own_is_internal() {
+    for signal in ["KILL", "TERM"] {
+        let mut worker = start(spec());
+        let pid = worker.pid();
+        let error = thread::scope(|scope| {
+            let running = scope.spawn(|| call(&mut worker, &["spin"]).unwrap_err());
+            assert!(Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
+            running.join().unwrap()
+        });
+        assert!(error.was_killed(), "{error}");
+        let error = perennial_core::Error::from(error);
+        assert_eq!((error.code(), error.hint()), (ErrorCode::NotReady, Some("try again")), "{error}");
+    }
+    for fault in [&["abort"][..], &["panic"], &["exit", "9"]] {
+        let error = call(&mut start(spec()), fault).unwrap_err();
+        assert!(!error.was_killed(), "{error}");
+        assert_eq!(perennial_core::Error::from(error).code(), ErrorCode::Internal);
+    }
+}
+
+#[test]
 fn a_worker_is_stopped_from_another_thread() {
     let mut worker = start(spec());
     let stopper = worker.stopper();

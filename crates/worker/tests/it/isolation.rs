@@ -153,6 +153,13 @@ fn the_servers_memory_and_environment_are_hidden() {
 }
 
 #[test]
+fn the_kernel_ends_a_worker_before_the_server_when_memory_is_short() {
+    let score = act(&mut start(spec()), &["read", "/proc/self/oom_score_adj"]).unwrap();
+    let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    assert!(score.trim().parse::<i64>().unwrap() > own.trim().parse().unwrap(), "{score} {own}");
+}
+
+#[test]
 fn a_worker_has_no_capabilities() {
     let status = act(&mut start(spec()), &["read", "/proc/self/status"]).unwrap();
     for set in ["CapInh:", "CapPrm:", "CapEff:"] {
