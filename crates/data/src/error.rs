@@ -127,8 +127,7 @@ impl From<Error> for CoreError {
             Error::Argument(_) => Self::new(ErrorCode::InvalidArgument, message),
             Error::NotFound { .. } => Self::new(ErrorCode::NotFound, message),
             Error::State { hint, .. } => Self::new(ErrorCode::WrongState, message).with_hint(hint),
-            Error::Limit(_) => Self::new(ErrorCode::TooLarge, message)
-                .with_hint("process less data at once, or give the server more memory (`--memory`)"),
+            Error::Limit(_) => Self::new(ErrorCode::TooLarge, message).with_hint("process less data at once"),
             Error::Storage { source, .. } => Self::new(ErrorCode::Storage, message).with_source(source),
             Error::Internal { source, .. } => Self::internal(message, source),
         }

@@ -16,6 +16,8 @@ use crate::store::Root;
 
 /// The most objects of one listing.
 const OBJECTS_MAX: usize = 100_000;
+/// The most bytes of one read, which are in the server's memory.
+pub(super) const READ_BYTES_MAX: u64 = 16 << 20;
 
 /// The files that one call may read.
 pub(super) struct ServedFiles {
@@ -48,12 +50,20 @@ impl ServedFiles {
             Request::Source(index) => self.source(index),
             Request::Open(path) => found(self.open(&self.validate(&path)?).await),
             Request::Read(path, range) => {
+                if range.end.saturating_sub(range.start) > READ_BYTES_MAX {
+                    return Err(CoreError::new(ErrorCode::TooLarge, "a worker requested too many bytes at once"));
+                }
                 let bytes = self.store().get_range(&self.validate(&path)?, range).await;
                 found(bytes.map(|bytes| Message::new(&Response::Found).map(|found| found.with_payload(bytes.into()))))
             }
             Request::List(prefix) => {
                 let listed = self.store().list(Some(&self.validate(&prefix)?));
-                let objects = listed.take(OBJECTS_MAX).map_ok(|meta| Object::from(&meta)).try_collect().await;
+                let objects = listed.take(OBJECTS_MAX + 1).map_ok(|meta| Object::from(&meta)).try_collect::<Vec<_>>();
+                let objects = objects.await;
+                if objects.as_ref().is_ok_and(|objects| objects.len() > OBJECTS_MAX) {
+                    let message = format!("a table has more than {OBJECTS_MAX} objects below `{prefix}`");
+                    return Err(CoreError::new(ErrorCode::TooLarge, message));
+                }
                 found(objects.map(|objects| message(&Objects { objects, folders: Vec::new() })))
             }
             Request::ListFolder(prefix) => {

@@ -20,6 +20,7 @@ use object_store::{
 use perennial_worker::{Message, Server};
 
 use super::call::{Object, Objects, Request, Response, parse};
+use super::served_files::READ_BYTES_MAX;
 
 /// The files of tables that are kept open; they never change.
 const OPEN_MAX: usize = 64;
@@ -97,7 +98,10 @@ impl ServedStore {
     fn read(&self, path: &Path, opened: &Opened, range: Range<u64>) -> Result<Bytes> {
         let length = (range.end - range.start) as usize;
         let Some(file) = &opened.file else {
-            let bytes = self.ask(path, &Request::Read(path.to_string(), range))?.payload;
+            let mut bytes = Vec::with_capacity(length);
+            for part in parts(range) {
+                bytes.extend(self.ask(path, &Request::Read(path.to_string(), part))?.payload);
+            }
             return if bytes.len() == length {
                 Ok(bytes.into())
             } else {
@@ -187,6 +191,12 @@ impl ObjectStore for ServedStore {
     }
 }
 
+/// A range as ranges that one request each may read.
+fn parts(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let end = range.end;
+    range.step_by(READ_BYTES_MAX as usize).map(move |start| start..end.min(start + READ_BYTES_MAX))
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }
@@ -199,3 +209,6 @@ fn failed(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>
 fn read_only(path: &Path) -> Error {
     failed(path, "a worker only reads tables")
 }
+
+#[cfg(test)]
+mod tests;
