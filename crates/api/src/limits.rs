@@ -8,7 +8,7 @@ pub const INFER_BYTES_MAX: usize = perennial_release::endpoints::REQUEST_BYTES_M
 pub const INFER_ROWS_MAX: usize = 100_000;
 /// Tensors or columns of an inference request.
 pub const INFER_TENSORS_MAX: usize = 4_096;
-/// Cells of a scoring request, those of missing values included.
+/// Values of an inference request, the missing ones of a scoring request included.
 pub const INFER_CELLS_MAX: usize = 10_000_000;
 /// Bytes of an inference request that is answered on its connection's task; a larger or compressed one is answered on
 /// the blocking pool.

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
+use crate::limits;
+
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar<'a> {
@@ -41,31 +43,108 @@ impl Scalar<'_> {
     }
 }
 
-/// The values, row-major.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Data<'a>(pub(super) Vec<Scalar<'a>>);
+/// The values, row-major: of each its kind and 64 bits, nine bytes for at least two of the request.
+#[derive(Debug, Default)]
+pub(super) struct Data {
+    /// The first value, which most tensors have alone.
+    first: Option<(Kind, u64)>,
+    /// Those behind it.
+    kinds: Vec<Kind>,
+    bits: Vec<u64>,
+    /// The texts, one after the other.
+    text: String,
+    /// The number of values, those that were not kept included.
+    count: usize,
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
+/// What the bits of a value are.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Null,
+    Bool,
+    Int,
+    Uint,
+    Float,
+    /// Begin and end in the text.
+    Text,
+}
+
+impl Data {
+    /// The number of values.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The values: all of a tensor that has as many rows as a request may have.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Scalar<'_>> {
+        let rest = self.kinds.iter().copied().zip(self.bits.iter().copied());
+        self.first.into_iter().chain(rest).map(|(kind, bits)| match kind {
+            Kind::Null => Scalar::Null,
+            Kind::Bool => Scalar::Bool(bits != 0),
+            Kind::Int => Scalar::Int(bits.cast_signed()),
+            Kind::Uint => Scalar::Uint(bits),
+            Kind::Float => Scalar::Float(f64::from_bits(bits)),
+            Kind::Text => {
+                let (begin, end) = ((bits >> 32) as usize, (bits & u64::from(u32::MAX)) as usize);
+                Scalar::Text(Cow::Borrowed(self.text.get(begin..end).unwrap_or_default()))
+            }
+        })
+    }
+
+    fn push(&mut self, kind: Kind, bits: u64) {
+        self.count += 1;
+        match self.count {
+            1 => self.first = Some((kind, bits)),
+            // A tensor of more is refused.
+            count if count > limits::INFER_ROWS_MAX => {}
+            _ => {
+                self.kinds.push(kind);
+                self.bits.push(bits);
+            }
+        }
+    }
+
+    fn push_text(&mut self, text: &str) {
+        let begin = self.text.len();
+        if self.count < limits::INFER_ROWS_MAX {
+            self.text.push_str(text);
+        }
+        // A request is far shorter than 4 GiB.
+        self.push(Kind::Text, (begin as u64) << 32 | self.text.len() as u64);
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut values = Vec::new();
+        let mut values = Self::default();
         deserializer.deserialize_any(Into { values: &mut values, is_top: true })?;
-        Ok(Self(values))
+        // They stay until all tensors are read.
+        values.kinds.shrink_to_fit();
+        values.bits.shrink_to_fit();
+        values.text.shrink_to_fit();
+        Ok(values)
     }
 }
 
 /// Appends what it meets; arrays are entered.
-struct Into<'v, 'de> {
-    values: &'v mut Vec<Scalar<'de>>,
+struct Into<'v> {
+    values: &'v mut Data,
     is_top: bool,
 }
 
-impl Into<'_, '_> {
+impl Into<'_> {
+    fn push<E: serde::de::Error>(self, kind: Kind, bits: u64) -> Result<(), E> {
+        self.refuse_top()?;
+        self.values.push(kind, bits);
+        Ok(())
+    }
+
     fn refuse_top<E: serde::de::Error>(&self) -> Result<(), E> {
         if self.is_top { Err(E::custom("`data` is not an array")) } else { Ok(()) }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Into<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for Into<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -73,17 +152,7 @@ impl<'de> DeserializeSeed<'de> for Into<'_, 'de> {
     }
 }
 
-macro_rules! takes {
-    ($($visit:ident($kind:ty) => $scalar:expr;)*) => {
-        $(fn $visit<E: serde::de::Error>(self, value: $kind) -> Result<(), E> {
-            self.refuse_top()?;
-            self.values.push(($scalar)(value));
-            Ok(())
-        })*
-    };
-}
-
-impl<'de> Visitor<'de> for Into<'_, 'de> {
+impl<'de> Visitor<'de> for Into<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,24 +164,29 @@ impl<'de> Visitor<'de> for Into<'_, 'de> {
         Ok(())
     }
 
-    takes! {
-        visit_bool(bool) => Scalar::Bool;
-        visit_i64(i64) => Scalar::Int;
-        visit_u64(u64) => |value| i64::try_from(value).map_or(Scalar::Uint(value), Scalar::Int);
-        visit_f64(f64) => Scalar::Float;
-        visit_str(&str) => |text: &str| Scalar::Text(Cow::Owned(text.to_owned()));
-        visit_string(String) => |text| Scalar::Text(Cow::Owned(text));
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<(), E> {
-        self.refuse_top()?;
-        self.values.push(Scalar::Text(Cow::Borrowed(text)));
-        Ok(())
-    }
-
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.push(Kind::Null, 0)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.push(Kind::Bool, u64::from(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.push(Kind::Int, value.cast_unsigned())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.push(if i64::try_from(value).is_ok() { Kind::Int } else { Kind::Uint }, value)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.push(Kind::Float, value.to_bits())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         self.refuse_top()?;
-        self.values.push(Scalar::Null);
+        self.values.push_text(text);
         Ok(())
     }
 

@@ -135,31 +135,32 @@ impl Shape {
 }
 
 /// A JSON tensor as a column. Each element that does not fit its datatype is named with its place.
-pub(super) fn column(tensor: &str, datatype: Datatype, data: Data<'_>) -> Result<Column> {
+pub(super) fn column(tensor: &str, datatype: Datatype, data: &Data) -> Result<Column> {
     let misfit = |place: usize, value: &Scalar<'_>, wanted: &str| {
         refused(format!("element {place} of input `{}` is {}, expected {wanted}", shown(tensor), value.words()))
     };
-    let Data(values) = data;
     let numbers = |wanted: &str, read: &dyn Fn(&Scalar<'_>) -> Option<f64>| -> Result<Column> {
-        let read =
-            values.iter().enumerate().map(|(place, value)| read(value).ok_or_else(|| misfit(place, value, wanted)));
-        Ok(Column::Number(read.collect::<Result<_>>()?))
+        let mut numbers = Vec::with_capacity(data.len());
+        for (place, value) in data.iter().enumerate() {
+            numbers.push(read(&value).ok_or_else(|| misfit(place, &value, wanted))?);
+        }
+        Ok(Column::Number(numbers))
     };
     let whole = |range: RangeInclusive<i128>, wanted: &str| -> Result<Column> {
-        let read = values.iter().enumerate().map(|(place, value)| {
-            value.as_integer().filter(|value| range.contains(value)).ok_or_else(|| misfit(place, value, wanted))
+        let read = data.iter().enumerate().map(|(place, value)| {
+            value.as_integer().filter(|value| range.contains(value)).ok_or_else(|| misfit(place, &value, wanted))
         });
         Ok(integers(&read.collect::<Result<Vec<_>>>()?))
     };
     match datatype {
         // A key that is declared as a float keeps its digits, too.
-        Datatype::Fp64 if values.iter().filter_map(Scalar::as_integer).any(|value| !is_exact(value)) => {
-            let texts = values.iter().enumerate().map(|(place, value)| match value.as_integer() {
+        Datatype::Fp64 if data.iter().filter_map(|value| value.as_integer()).any(|value| !is_exact(value)) => {
+            let texts = data.iter().enumerate().map(|(place, value)| match value.as_integer() {
                 Some(integer) => Ok(Some(Cow::Owned(integer.to_string()))),
-                None => match float(value) {
+                None => match float(&value) {
                     Some(number) if number.is_nan() => Ok(None),
                     Some(number) => Ok(Some(Cow::Owned(number.to_string()))),
-                    None => Err(misfit(place, value, "a number, null, NaN or Infinity (FP64)")),
+                    None => Err(misfit(place, &value, "a number, null, NaN or Infinity (FP64)")),
                 },
             });
             Ok(Column::Text(encode(texts.collect::<Result<Vec<_>>>()?)))
@@ -184,10 +185,10 @@ pub(super) fn column(tensor: &str, datatype: Datatype, data: Data<'_>) -> Result
             whole(0..=bound, &format!("a whole number from 0 of {} bits", 8 * width))
         }
         Datatype::Bytes => {
-            let texts = values.iter().enumerate().map(|(place, value)| match value {
+            let texts = data.iter().enumerate().map(|(place, value)| match value {
                 Scalar::Null => Ok(None),
-                Scalar::Text(text) => Ok(Some(Cow::Borrowed(text.as_ref()))),
-                other => Err(misfit(place, other, "a text or null (BYTES)")),
+                Scalar::Text(text) => Ok(Some(text)),
+                other => Err(misfit(place, &other, "a text or null (BYTES)")),
             });
             Ok(Column::Text(encode(texts.collect::<Result<Vec<_>>>()?)))
         }

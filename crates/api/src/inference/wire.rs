@@ -40,8 +40,8 @@ struct Input<'a> {
     datatype: Cow<'a, str>,
     #[serde(default)]
     parameters: Option<InputParameters>,
-    #[serde(borrow, default)]
-    data: Option<Data<'a>>,
+    #[serde(default)]
+    data: Option<Data>,
 }
 
 #[derive(Deserialize, Default)]
@@ -114,7 +114,7 @@ fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
             format!("{} inputs are sent, at most {} are taken", wire.inputs.len(), limits::INFER_TENSORS_MAX),
         ));
     }
-    let (mut frame, mut raw) = (Frame::new(), Raw(raw));
+    let (mut frame, mut raw, mut cells) = (Frame::new(), Raw(raw), 0);
     for input in wire.inputs {
         let name = input.name.as_ref();
         let rows = input.shape.rows(name)?;
@@ -127,6 +127,12 @@ fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
                     limits::INFER_ROWS_MAX
                 ),
             ));
+        }
+        cells += rows;
+        if cells > limits::INFER_CELLS_MAX {
+            let message =
+                format!("the inputs have more than {} values together, which is the limit", limits::INFER_CELLS_MAX);
+            return Err(Error::new(ErrorCode::TooLarge, message).with_hint("send fewer rows at once"));
         }
         if let Some(first) = frame.names().first().filter(|_| frame.rows() != rows) {
             return Err(refused(format!(
@@ -142,12 +148,12 @@ fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
         let datatype = Datatype::parse(name, &input.datatype)?;
         let column = match (input.data, input.parameters.and_then(|parameters| parameters.binary_data_size)) {
             (None, Some(size)) => binary::column(name, datatype, rows, raw.take(name, size)?)?,
-            (Some(data), None) if data.0.len() == rows => tensor::column(name, datatype, data)?,
+            (Some(data), None) if data.len() == rows => tensor::column(name, datatype, &data)?,
             (Some(data), None) => {
                 return Err(refused(format!(
                     "input `{}` has {} elements, its shape says {rows}",
                     shown(name),
-                    data.0.len()
+                    data.len()
                 )));
             }
             (Some(_), Some(_)) => {

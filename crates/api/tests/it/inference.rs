@@ -28,6 +28,19 @@ fn near(value: &Value, wanted: f64) {
 }
 
 #[tokio::test]
+async fn a_request_with_more_values_than_the_limit_is_refused() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let tensor = |name: usize| json!({ "name": name.to_string(), "shape": [100_000], "datatype": "BOOL", "parameters": { "binary_data_size": 100_000 } });
+    let json = json!({ "inputs": (0..101).map(tensor).collect::<Vec<_>>() }).to_string();
+    let mut body = json.clone().into_bytes();
+    body.resize(body.len() + 101 * 100_000, 0);
+    let length = json.len().to_string();
+    let answer = server.post_raw(INFER, &[("inference-header-content-length", &length)], body).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", answer.text());
+    assert!(answer.text().contains("more than 10000000 values together"), "{}", answer.text());
+}
+
+#[tokio::test]
 async fn one_row_is_answered_with_label_probability_version_and_ids() {
     let server = Server::with_model(&TestModel::binary(-1.0)).await;
     let answer = server.post(INFER, flight()).await;

@@ -8,6 +8,7 @@ mod declared;
 mod errors;
 mod hidden;
 mod inference;
+mod inference_memory;
 mod ledger;
 mod metrics;
 mod mlflow_calls;
