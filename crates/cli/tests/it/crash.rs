@@ -1,9 +1,11 @@
-//! Kills a busy server with SIGKILL at random moments from a fixed seed, and processes of steps and workers below it.
+//! Kills a busy server with SIGKILL at random moments from a fixed seed, and processes below it: launchers and commands of
+//! steps, workers of data and of models.
 //! Meanwhile files arrive, steps run, predictions are answered and logged, the alias moves, runs log metrics, and held
 //! loads are accepted. After each kill the clients' journal of acknowledged requests is compared by id with the content of
 //! the server: everything must be present, complete, and present once.
 
 mod client;
+mod heights;
 mod journal;
 mod load;
 mod partial;
@@ -54,6 +56,8 @@ fn a_kill_at_any_moment_loses_duplicates_and_truncates_nothing_acknowledged() {
 /// One project, and the journal of its clients.
 struct Round {
     place: Place,
+    /// The folder of the second project.
+    heights: Place,
     runtime: Runtime,
     http: reqwest::Client,
     journal: Arc<Mutex<Journal>>,
@@ -65,6 +69,7 @@ impl Round {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             place: project::place(),
+            heights: heights::place(),
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             journal: Arc::default(),
@@ -74,11 +79,14 @@ impl Round {
 
     fn play(mut self, tally: &mut Tally) {
         let mut server = Server::up(&self.place, &[]);
+        heights::release(&server, &self.heights);
         self.runtime.block_on(load::set_up(&self.client(&server), &self.place, &self.journal));
         let until = tally.planned.min(tally.kills + KILLS_A_ROUND);
         while tally.kills < until {
             let busy = Duration::from_millis(self.chance.below(BUSY_MS_MAX));
-            tally.processes_killed += self.kill_under_load(server, busy);
+            for role in self.kill_under_load(server, busy) {
+                *tally.processes_killed.entry(role).or_default() += 1;
+            }
             tally.kills += 1;
             server = self.start(tally);
             verify::compare(&self.runtime, &self.client(&server), &self.place, &self.journal);
@@ -92,15 +100,15 @@ impl Round {
         ServerClient { http: self.http.clone(), address: server.address.clone(), token: server.token.clone() }
     }
 
-    /// Keeps the server busy for a time, meanwhile kills launchers and commands of steps, then kills it. Gives the number
-    /// of processes that were killed beside it.
-    fn kill_under_load(&mut self, server: Server, busy: Duration) -> u64 {
+    /// Keeps the server busy for a time, meanwhile kills processes below it, then kills it. Gives what the other killed
+    /// processes were.
+    fn kill_under_load(&mut self, server: Server, busy: Duration) -> Vec<String> {
         let client = self.client(&server);
         let mut clients = {
             let _guard = self.runtime.enter();
             load::start(&client, &self.place, &self.journal, &mut self.chance)
         };
-        let (end, mut killed) = (Instant::now() + busy, 0);
+        let (end, mut killed) = (Instant::now() + busy, Vec::new());
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             let pause = left.min(Duration::from_millis(self.chance.below(PROCESS_KILL_MS_MAX)));
             // A client ends only when the server ends, or when it finds an error.
@@ -108,8 +116,15 @@ impl Round {
             if let Ok(Some(ended)) = ended {
                 panic!("a client ended while the server was up: {ended:?}");
             }
-            let below = processes::of_steps(server.child.id());
-            killed += u64::from(!below.is_empty() && processes::kill(*self.chance.choose(&below)));
+            let below = processes::descendants(server.child.id());
+            if !below.is_empty() {
+                let chosen = *self.chance.choose(&below);
+                let role = processes::worker_role(chosen);
+                if processes::kill(chosen) {
+                    killed
+                        .push(role.map_or("processes of steps".to_owned(), |role| format!("workers of role `{role}`")));
+                }
+            }
         }
         server.kill();
         self.runtime.block_on(async {

@@ -15,14 +15,23 @@ pub(crate) fn descendants(process: u32) -> Vec<u32> {
     found
 }
 
-/// The launchers and commands of the steps of a server: its descendants without the workers that answer its requests, whose
-/// death a request reports.
-pub(crate) fn of_steps(server: u32) -> Vec<u32> {
-    let is_worker = |process: &u32| {
-        let arguments = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-        arguments.split(|byte| *byte == 0).any(|argument| argument == b"__worker")
-    };
-    descendants(server).into_iter().filter(|process| !is_worker(process)).collect()
+/// The role of a worker of a server: `data` or `model`; `None` for another process, as the launcher of a step.
+pub(crate) fn worker_role(process: u32) -> Option<String> {
+    let arguments = std::fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    let mut words = arguments.split('\0').skip_while(|word| *word != "__worker").skip(1);
+    words.next().map(str::to_owned)
+}
+
+/// The workers of a role of a server.
+pub(crate) fn workers(server: u32, role: &str) -> Vec<u32> {
+    descendants(server).into_iter().filter(|process| worker_role(*process).as_deref() == Some(role)).collect()
+}
+
+/// Whether a process computes: it uses more processor time than a start, a fifth of a second.
+pub(crate) fn is_busy(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let ticks = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(11)?.parse::<u64>().ok());
+    ticks.is_some_and(|ticks| ticks > 20)
 }
 
 /// Kills a process with SIGKILL; returns whether it had not ended.

@@ -7,6 +7,9 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct ServerGone;
 
+/// Part of the error of a request or a run whose worker was killed.
+pub(super) const KILLED_WORKER: &str = "worker died by signal 9";
+
 /// A client of one server.
 #[derive(Clone)]
 pub(super) struct ServerClient {
@@ -47,6 +50,21 @@ impl ServerClient {
         Ok(answer)
     }
 
+    /// Sends a request that must succeed, unless its worker was killed: then `None`, and it may be sent again.
+    pub(super) async fn ask_worker(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Value>, ServerGone> {
+        let (status, answer) = self.ask(method, path, body).await?;
+        if status == StatusCode::SERVICE_UNAVAILABLE && answer.to_string().contains(KILLED_WORKER) {
+            return Ok(None);
+        }
+        assert!(status.is_success(), "{path}: {status} {answer}");
+        Ok(Some(answer))
+    }
+
     /// Every item of a list, page by page.
     pub(super) async fn list(&self, path: &str) -> Result<Vec<Value>, ServerGone> {
         let (mut items, mut after) = (Vec::new(), String::new());
@@ -62,8 +80,13 @@ impl ServerClient {
 
     /// The rows of one SELECT, which must fit into one response.
     pub(super) async fn query(&self, sql: &str) -> Result<Vec<Vec<Value>>, ServerGone> {
+        self.query_in(super::project::BASE, sql).await
+    }
+
+    /// As [`query`](Self::query), in the project at the path `base`.
+    pub(super) async fn query_in(&self, base: &str, sql: &str) -> Result<Vec<Vec<Value>>, ServerGone> {
         let body = serde_json::json!({ "sql": sql, "limit": 10_000 });
-        let page = self.post(&format!("{}/query", super::project::BASE), &body).await?;
+        let page = self.post(&format!("{base}/query"), &body).await?;
         assert_eq!(page["truncated"], false, "{sql}");
         Ok(page["rows"].as_array().unwrap().iter().map(|row| row.as_array().unwrap().clone()).collect())
     }

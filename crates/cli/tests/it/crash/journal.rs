@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::heights::Heights;
+
 /// The journal of one project.
 #[derive(Default)]
 pub(super) struct Journal {
@@ -21,6 +23,10 @@ pub(super) struct Journal {
     pub(super) runs: BTreeMap<String, bool>,
     /// Requests for pipeline runs that were sent.
     pub(super) runs_sent: u64,
+    /// Requests that failed because a worker was killed.
+    pub(super) requests_failed: u64,
+    /// Pipeline runs that failed because a worker was killed.
+    pub(super) runs_failed: BTreeSet<String>,
     /// Attempts of steps that a kill interrupted.
     pub(super) attempts_interrupted: BTreeSet<String>,
     /// Attempts of steps whose process was killed beside the server.
@@ -41,6 +47,8 @@ pub(super) struct Journal {
     pub(super) loads: BTreeMap<String, i64>,
     /// Held loads whose acceptance was acknowledged.
     pub(super) accepted: BTreeSet<String>,
+    /// Predictions of the second project.
+    pub(super) heights: Heights,
     /// The last head of the ledger.
     pub(super) head: Option<String>,
 }
@@ -100,10 +108,11 @@ pub(super) struct Tracked {
 
 impl Journal {
     /// The number of acknowledged things by kind, which must all be present.
-    pub(super) fn acknowledged(&self) -> [(&'static str, u64); 6] {
+    pub(super) fn acknowledged(&self) -> [(&'static str, u64); 7] {
         let batches = self.tracked.iter().map(|run| run.batches_acknowledged + run.points_acknowledged).sum();
         [
             ("predictions acknowledged", self.predictions_acknowledged),
+            ("predictions by ONNX Runtime acknowledged", self.heights.acknowledged),
             ("tracking writes acknowledged", batches),
             ("rollbacks acknowledged", self.moves_acknowledged),
             ("pipeline runs acknowledged", self.runs.len() as u64),

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::client::{ServerClient, ServerGone};
+use super::heights;
 use super::journal::{Delivered, Enters, Journal, Move, Predicted, Tracked};
 use super::project::{self, BASE, Delivery, FIRST, ROWS, ROWS_SHORT};
 use crate::chance::Chance;
@@ -53,6 +54,7 @@ pub(super) fn start(
     let mut clients = JoinSet::new();
     clients.spawn(to_its_end(predict(worker(), sender.clone())));
     clients.spawn(to_its_end(predict(worker(), sender)));
+    clients.spawn(to_its_end(predict_heights(worker())));
     clients.spawn(to_its_end(run_pipelines(worker())));
     clients.spawn(to_its_end(roll_back(worker())));
     clients.spawn(to_its_end(settle_held(worker())));
@@ -87,18 +89,23 @@ pub(super) async fn set_up(server: &ServerClient, place: &Place, journal: &Arc<M
     panic!("the second model did not become champion: {endpoint}\n{runs:#?}");
 }
 
-/// Releases what is held because two kills met the same work, and waits until the endpoint answers.
+/// Releases what is held because two kills met the same work, and waits until the endpoints answer.
 pub(super) async fn release_held(server: &ServerClient) {
-    for held in server.list(&format!("{BASE}/held")).await.unwrap() {
-        let id = held["id"].as_str().unwrap();
-        server.post(&format!("{BASE}/held/{id}/release"), &json!({})).await.unwrap();
+    for base in [BASE, heights::BASE] {
+        for held in server.list(&format!("{base}/held")).await.unwrap() {
+            let id = held["id"].as_str().unwrap();
+            server.post(&format!("{base}/held/{id}/release"), &json!({})).await.unwrap();
+        }
     }
     let ready = async {
-        while !server.ask(Method::GET, "/v2/models/hours/ready", None).await.unwrap().0.is_success() {
-            tokio::task::yield_now().await;
+        for endpoint in ["hours", "heights"] {
+            let path = format!("/v2/models/{endpoint}/ready");
+            while !server.ask(Method::GET, &path, None).await.unwrap().0.is_success() {
+                tokio::task::yield_now().await;
+            }
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), ready).await.expect("the endpoint answers");
+    tokio::time::timeout(Duration::from_secs(120), ready).await.expect("the endpoints answer");
 }
 
 /// Follows a pipeline run to its end.
@@ -131,6 +138,14 @@ async fn predict(mut worker: Worker, answered: Arc<watch::Sender<u64>>) -> Forev
     loop {
         worker.answer().await?;
         answered.send_modify(|count| *count += 1);
+    }
+}
+
+/// Requests predictions of the model that workers compute.
+async fn predict_heights(mut worker: Worker) -> Forever {
+    loop {
+        worker.answers(1, 4).await?;
+        heights::answer(&worker.server, &worker.journal).await?;
     }
 }
 
@@ -184,9 +199,10 @@ async fn settle_held(mut worker: Worker) -> Forever {
                 Delivery::Accepted => {
                     worker.enters(day, Enters::Unknown);
                     let id = load["id"].as_str().unwrap();
-                    worker.server.post(&format!("{BASE}/loads/{id}/accept"), &json!({})).await?;
-                    worker.enters(day, Enters::Yes);
-                    worker.journal().accepted.insert(id.to_owned());
+                    if worker.ask(Method::POST, &format!("loads/{id}/accept")).await?.is_some() {
+                        worker.enters(day, Enters::Yes);
+                        worker.journal().accepted.insert(id.to_owned());
+                    }
                 }
                 _ => {
                     worker.journal().files.insert(day, Delivered { rows: ROWS, enters: Enters::Yes });
@@ -210,8 +226,9 @@ async fn explain(mut worker: Worker) -> Forever {
         worker.answers(150, 400).await?;
         let id = worker.journal().predictions.values().next_back().map(|predicted| predicted.id.clone());
         if let Some(id) = id {
-            worker.server.post(&format!("{BASE}/{LOAD_PREDICTIONS}"), &json!({})).await?;
-            worker.server.get(&format!("{BASE}/explain/prediction/{id}")).await?;
+            if worker.ask(Method::POST, LOAD_PREDICTIONS).await?.is_some() {
+                worker.ask(Method::GET, &format!("explain/prediction/{id}")).await?;
+            }
         }
     }
 }
@@ -252,6 +269,14 @@ async fn track(mut worker: Worker) -> Forever {
 impl Worker {
     fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap()
+    }
+
+    /// Sends a request about the project that a worker of the server computes; `None` when that worker was killed.
+    async fn ask(&self, method: Method, path: &str) -> Result<Option<Value>, ServerGone> {
+        let body = (method == Method::POST).then(|| json!({}));
+        let answer = self.server.ask_worker(method, &format!("{BASE}/{path}"), body.as_ref()).await?;
+        self.journal().requests_failed += u64::from(answer.is_none());
+        Ok(answer)
     }
 
     /// Waits until at least `least` more requests are answered, and a random number below `more` in addition.

@@ -20,8 +20,10 @@ pub(super) struct Tally {
     promotions: usize,
     attempts_interrupted: usize,
     attempts_killed: usize,
-    /// Processes below the server that were killed.
-    pub(super) processes_killed: u64,
+    requests_failed: u64,
+    runs_failed: usize,
+    /// Processes below the server that were killed, by what they were.
+    pub(super) processes_killed: BTreeMap<String, u64>,
     runs_resumed: usize,
     began: Instant,
 }
@@ -38,7 +40,9 @@ impl Tally {
             promotions: 0,
             attempts_interrupted: 0,
             attempts_killed: 0,
-            processes_killed: 0,
+            requests_failed: 0,
+            runs_failed: 0,
+            processes_killed: BTreeMap::new(),
             runs_resumed: 0,
             began: Instant::now(),
         }
@@ -68,6 +72,8 @@ impl Tally {
         self.promotions += journal.promotions.len();
         self.attempts_interrupted += journal.attempts_interrupted.len();
         self.attempts_killed += journal.attempts_killed.len();
+        self.requests_failed += journal.requests_failed;
+        self.runs_failed += journal.runs_failed.len();
         self.runs_resumed += journal.runs_resumed.len();
     }
 
@@ -90,7 +96,11 @@ impl Tally {
         row("of these lost, partial or duplicated", "0".to_owned());
         row("promotions, each continuing the one before", self.promotions.to_string());
         row("interrupted step attempts, all marked", self.attempts_interrupted.to_string());
-        row("killed processes of steps and workers", self.processes_killed.to_string());
+        for (what, count) in &self.processes_killed {
+            row(&format!("killed {what}"), count.to_string());
+        }
+        row("requests that failed with the death of a worker as their reason", self.requests_failed.to_string());
+        row("pipeline runs that failed with the death of a worker as their reason", self.runs_failed.to_string());
         row("step attempts that such a kill ended, all tried again", self.attempts_killed.to_string());
         row("interrupted pipeline runs that were resumed", self.runs_resumed.to_string());
         row("failed `perennial run` after a kill", "0".to_owned());

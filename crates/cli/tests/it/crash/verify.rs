@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::client::{ServerClient, ServerGone};
+use super::client::{KILLED_WORKER, ServerClient, ServerGone};
+use super::heights;
 use super::journal::{Delivered, Enters, Journal, Move, Predicted, Tracked};
 use super::load::{NOTE, day_of, follow, held, put};
 use super::project::{self, BASE, Delivery, ROWS, ROWS_SHORT};
@@ -30,6 +31,7 @@ async fn compare_all(client: &ServerClient, journal: &mut Journal) -> Result<(),
     runs(client, journal).await?;
     orders(client, journal).await?;
     predictions(client, journal).await?;
+    heights::compare(client, &mut journal.heights).await?;
     promotions(client, journal).await?;
     for run in &journal.tracked {
         tracked(client, run).await?;
@@ -63,8 +65,8 @@ pub(super) fn finish(runtime: &Runtime, client: &ServerClient, place: &Place, jo
     no_temporary_files(&place.path().join(".perennial"));
 }
 
-/// Pipeline runs: each acknowledged one is present once and succeeded, there are no others, and a trigger fired once per
-/// cause.
+/// Pipeline runs: each acknowledged one is present once and succeeded, or failed because a worker was killed; there are no
+/// others, and a trigger fired once per cause.
 async fn runs(client: &ServerClient, journal: &mut Journal) -> Result<(), ServerGone> {
     for (id, is_over) in &mut journal.runs {
         if *is_over {
@@ -72,14 +74,18 @@ async fn runs(client: &ServerClient, journal: &mut Journal) -> Result<(), Server
         }
         let run = follow(client, id).await?;
         let state = run["state"].as_str().unwrap();
-        assert!(["succeeded", "nothing-to-do"].contains(&state), "pipeline run {id} is {state}: {run}");
+        let has_failed = state == "failed" && run.to_string().contains(KILLED_WORKER);
+        assert!(has_failed || ["succeeded", "nothing-to-do"].contains(&state), "pipeline run {id} is {state}: {run}");
         *is_over = true;
+        if has_failed {
+            journal.runs_failed.insert(id.clone());
+        }
         for step in run["steps"].as_array().unwrap() {
             let (attempt, state) = (step["id"].as_str().unwrap(), step["state"].as_str().unwrap());
             assert!(!["pending", "running"].contains(&state), "a step of run {id} is {state}: {step}");
             if state == "failed" {
-                // Its process was killed; the step was tried again, as the run succeeded.
-                assert_eq!(step["step"], "packed", "{step}");
+                // Its process was killed; a command is tried again.
+                assert!(step["step"] == "packed" || has_failed, "{step}");
                 journal.attempts_killed.insert(attempt.to_owned());
             }
             if state == "interrupted" {
