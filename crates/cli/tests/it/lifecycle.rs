@@ -1,14 +1,11 @@
 //! The whole life of a model on the built server, on each kind of storage: SQLite and a folder, PostgreSQL and an
 //! object store.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::drifting::{self, NAME, month, month_start};
+use crate::object_store::ObjectStore;
 use crate::postgres::Database;
 use crate::support::{Place, Server};
 
@@ -193,49 +190,4 @@ fn explain(place: &Place, server: &Server) {
     assert!(output.contains("model drifting/"), "{output}");
     let (status, _) = server.ask(Method::GET, &at("explain/prediction/none"), None);
     assert_eq!(status, 404);
-}
-
-/// A server with the S3 API and one bucket. It stops when this is dropped, and when this process ends.
-struct ObjectStore {
-    process: Child,
-    address: String,
-}
-
-impl ObjectStore {
-    fn start() -> Self {
-        let python = std::env::var_os("PERENNIAL_TEST_PYTHON")
-            .expect("PERENNIAL_TEST_PYTHON must name a Python with moto[server]: run the tests by `cargo xtask test`");
-        let mut process = Command::new(python)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/s3_server.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let address = lines.next().expect("the server prints its address").unwrap();
-        let mut stream = TcpStream::connect(&address).unwrap();
-        write!(stream, "PUT /perennial HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        Self { process, address }
-    }
-
-    fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
-            ("AWS_ACCESS_KEY_ID", "key".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-        ]
-    }
-}
-
-impl Drop for ObjectStore {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
