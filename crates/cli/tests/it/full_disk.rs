@@ -10,12 +10,13 @@ use crate::drifting::{self, month};
 use crate::support::{Place, Server, administrator_token, text};
 
 const DISK_BYTES: u64 = 192 << 20;
-/// Writes through each of the APIs.
-const WRITES: [(&str, &str); 3] = [
-    ("/api/v1/tokens", r#"{ "name": "ada", "role": "viewer" }"#),
-    ("/api/2.0/mlflow/experiments/create", r#"{ "name": "late" }"#),
-    ("/api/v1/projects/drifting/pipeline-runs", r#"{ "kind": "run" }"#),
+/// Writes through each of the APIs; `{n}` makes names differ.
+const WRITES: [(&str, &str); 2] = [
+    ("/api/v1/tokens", r#"{ "name": "ada-{n}", "role": "viewer" }"#),
+    ("/api/2.0/mlflow/experiments/create", r#"{ "name": "late-{n}" }"#),
 ];
+/// Writes that the files of the database have room for on a full disk, at most.
+const WRITES_MAX: usize = 5_000;
 const READS: [&str; 6] = [
     "/ready",
     "/api/v1/projects/drifting/endpoints",
@@ -34,6 +35,20 @@ fn reads(server: &Server) {
         let (status, answer) = server.ask(Method::GET, path, None);
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
     }
+}
+
+/// Writes until a write is refused: the files of the database have some room, which later writes use again.
+fn refused(server: &Server, start: usize, (path, body): (&str, &str)) {
+    let write = |number: usize| {
+        let body = body.replace("{n}", &format!("{start}-{number}"));
+        server.ask_with_headers(Method::POST, path, Some(&serde_json::from_str(&body).unwrap()))
+    };
+    let mut answers = (0..WRITES_MAX).map(write);
+    let refusal = answers.find(|(status, ..)| *status != StatusCode::OK);
+    let (status, headers, answer) = refusal.expect("a write is refused on a full disk");
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}: {answer}");
+    assert!(headers.contains_key("retry-after"), "{path}");
+    assert!(answer.to_string().contains("disk") && answer.to_string().contains("full"), "{path}: {answer}");
 }
 
 /// A server on a disk of its own, with a champion and a token.
@@ -81,12 +96,8 @@ fn a_server_on_a_full_disk_starts_predicts_and_reads_and_refuses_writes_with_the
         assert_eq!(predict(&server).0, StatusCode::OK, "start {start}: a start leaves room for predictions");
         reads(&server);
         champion.disk.fill(&fill);
-        for (path, body) in WRITES {
-            let body: Value = serde_json::from_str(body).unwrap();
-            let (status, headers, answer) = server.ask_with_headers(Method::POST, path, Some(&body));
-            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}: {answer}");
-            assert!(headers.contains_key("retry-after"), "{path}");
-            assert!(answer.to_string().contains("disk") && answer.to_string().contains("full"), "{path}: {answer}");
+        for write in WRITES {
+            refused(&server, start, write);
         }
         reads(&server);
         server.kill();
@@ -95,6 +106,8 @@ fn a_server_on_a_full_disk_starts_predicts_and_reads_and_refuses_writes_with_the
     reads(&server);
     std::fs::remove_file(champion.disk.path(Path::new(&fill))).unwrap();
     assert_eq!(predict(&server).0, StatusCode::OK);
-    let (status, answer) = server.ask(Method::POST, WRITES[0].0, Some(&serde_json::from_str(WRITES[0].1).unwrap()));
+    let (path, body) = WRITES[0];
+    let (status, answer) =
+        server.ask(Method::POST, path, Some(&serde_json::from_str(&body.replace("{n}", "later")).unwrap()));
     assert_eq!(status, StatusCode::OK, "there is room again: {answer}");
 }
