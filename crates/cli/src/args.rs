@@ -15,7 +15,7 @@ mod tests;
 #[derive(Debug, Parser)]
 #[command(name = "perennial", version, max_term_width = 100, propagate_version = true)]
 #[command(
-    after_help = "First steps:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes the project of the demo, to change and run\n  perennial run                         collects, checks, trains, evaluates\n  perennial release                     the same, then releases the model if it passes the gates\n  perennial up                          serves, monitors and retrains\n\nExit status: 0 success, nothing to do, or a release that waits; 1 refused, cancelled or failed because of the project or its data, also `perennial run` while a load is held, and `perennial release --wait` without a promotion; 2 wrong arguments, or an internal error; 130 after a second Ctrl-C."
+    after_help = "First steps:\n  perennial demo                        runs the life of a model over one year of real data\n  perennial init --example flights DIR  writes the project of the demo, to change and run\n  perennial run                         collects, checks, trains, evaluates\n  perennial release                     the same, then releases the model if it passes the gates\n  perennial up                          serves, monitors and retrains\n\nExit status: 0 success, nothing to do, or a release that waits; 1 refused, cancelled or failed because of the project or its data, also `perennial run` while a load is held, and `perennial release --wait` without a promotion; 2 wrong arguments, or an internal error; 130 after a second Ctrl-C."
 )]
 pub(crate) struct Arguments {
     /// The project folder.
@@ -71,7 +71,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  perennial up\n  perennial up --port 8080 --database postgres://perennial@db/perennial --artifacts s3://bucket/perennial"
     )]
     Up(Up),
-    /// Plays a year of a model's life on real data.
+    /// Runs the life of a model over one year of real data.
     #[command(after_help = "Examples:\n  perennial demo\n  perennial demo --keep-serving")]
     Demo(Demo),
     /// Shows whether a step would run now, and why.
@@ -89,7 +89,7 @@ pub(crate) enum Command {
     /// Datasets: versions, loads, quarantine, queries.
     #[command(subcommand)]
     Data(Data),
-    /// Lists the releases that wait for an approval, of every project that you may read.
+    /// Lists the releases that wait for approval, of every project that you may read.
     Approvals,
     /// Lists, shows, approves and rejects releases; without a subcommand, lists them.
     Releases {
@@ -97,13 +97,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         verb: Option<Releases>,
     },
-    /// Restores the previous model version of an endpoint, or ends its canary. The version that is taken back is not
+    /// Rolls an endpoint back to the previous model version, or ends its canary. The version that was rolled back is not
     /// released again until `perennial release --again REASON`.
     #[command(after_help = "Example:\n  perennial rollback delay --reason 'wrong for late flights'")]
     Rollback {
         /// The endpoint.
         endpoint: String,
-        /// Why; the ledger keeps it.
+        /// The reason, which the ledger records.
         #[arg(long)]
         reason: Option<String>,
     },
@@ -115,10 +115,10 @@ pub(crate) enum Command {
     Monitors,
     /// Lists alerts, latest first.
     Alerts,
-    /// Lists what is held: files, steps and models that ended the server twice, and jobs that failed.
+    /// Lists held work: files, steps and models that ended the server twice, and jobs that failed.
     #[command(after_help = "Examples:\n  perennial held\n  perennial held release 01a2228b325571dba214266fe0ef61fd")]
     Held {
-        /// What to do with it.
+        /// What to do with held work.
         #[command(subcommand)]
         verb: Option<Held>,
     },
@@ -137,18 +137,18 @@ pub(crate) enum Command {
         after_help = "Examples:\n  perennial explain prediction 0192…-0\n  perennial explain model 3\n  perennial explain release 5f2c\n  perennial explain dataset features@4"
     )]
     Explain {
-        /// The kind of the thing to explain.
+        /// The kind of object to explain.
         #[arg(value_parser = ["prediction", "model", "release", "dataset"])]
         kind: String,
         /// Its id.
         id: String,
     },
-    /// Proves that the ledger was not changed; with `--head`, also that it continues that head.
+    /// Checks that the ledger was not altered; with `--head`, also that it continues that earlier head.
     #[command(
         after_help = "Examples:\n  perennial verify\n  perennial verify --head 9f2d1c7ab04e6f385d20c1b7e4a96f0d3c58b7e1a2640f9dce83b51760d4a2ef"
     )]
     Verify {
-        /// An earlier head, from a release, a backup or an earlier `perennial verify`.
+        /// The hash of an earlier last entry, from a release, a backup or an earlier `perennial verify`.
         #[arg(long)]
         head: Option<String>,
     },
@@ -177,7 +177,7 @@ pub(crate) enum Command {
         /// The folder of the backup.
         from: PathBuf,
     },
-    /// Checks the machine: shows what is found, what is missing, and what to do.
+    /// Checks the machine and the server: shows problems, and what to do.
     Doctor,
     /// Prints shell completions.
     #[command(
@@ -191,7 +191,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The folder to write to; by default the present one.
+    /// The folder to write to; by default the current one.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
     /// The example to write.
@@ -223,7 +223,7 @@ pub(crate) struct Release {
     /// Waits for the approvals and for the end of the canary, and fails unless the version is promoted.
     #[arg(long)]
     pub wait: bool,
-    /// Releases a version that was rolled back or rejected, with the reason why.
+    /// Also releases a version that was rolled back or rejected, for this reason.
     #[arg(long, value_name = "REASON")]
     pub again: Option<String>,
 }
@@ -237,12 +237,12 @@ pub(crate) struct Up {
     /// The port; 0 chooses a free one.
     #[arg(long, default_value_t = 7600, env = "PERENNIAL_PORT")]
     pub port: u16,
-    /// The data folder, which later commands in the project folder find again; by default that of the last `up`,
+    /// The data folder, which later commands in the project folder use, too; by default that of the last `up`,
     /// else `.perennial`.
     #[arg(long, env = "PERENNIAL_DATA")]
     pub data: Option<PathBuf>,
-    /// The metadata database: `sqlite://PATH` or `postgres://…`. A URL with a password is refused here: others can read
-    /// arguments.
+    /// The metadata database: `sqlite://PATH` or `postgres://…`. A URL with a password is refused here, because other
+    /// users of the machine can read the arguments of a process.
     #[arg(long, env = "PERENNIAL_DATABASE", hide_env_values = true)]
     pub database: Option<String>,
     /// A file that contains the URL of the metadata database.
@@ -258,14 +258,14 @@ pub(crate) struct Up {
     #[arg(long = "allow-host", env = "PERENNIAL_ALLOW_HOST", value_delimiter = ',')]
     pub allow_host: Vec<String>,
     /// Runs steps that declare `isolation = "none"`, and on a kernel without Landlock steps, queries, loads and models of
-    /// ONNX Runtime: they can read everything that the server can, its data and credentials too.
+    /// ONNX Runtime: they can read everything that the server can read, also its data and credentials.
     #[arg(long, env = "PERENNIAL_ALLOW_UNISOLATED_STEPS")]
     pub allow_unisolated_steps: bool,
     /// Builds packages that requirements name as source packages, by `--no-binary NAME` or the address of their archive. A
     /// build runs the package's code, without network, in a sandbox.
     #[arg(long, env = "PERENNIAL_ALLOW_SOURCE_PACKAGES")]
     pub allow_source_packages: bool,
-    /// Runs queries and the loading of files in the server's own process: one that takes all its memory ends the server.
+    /// Runs queries and loads files in the server's own process, where exhausted memory ends the server.
     #[arg(long, env = "PERENNIAL_DATA_IN_PROCESS")]
     pub data_in_process: bool,
 }
@@ -372,7 +372,7 @@ pub(crate) enum Releases {
         /// The digest of the release, or its first digits.
         digest: String,
     },
-    /// Approves a release that waits for it; the last approval releases the version.
+    /// Approves a release that waits for approval; the last approval releases the version.
     #[command(
         after_help = "Examples:\n  perennial releases approve 5f2c\n  perennial releases approve 5f2c --role approver"
     )]
@@ -382,16 +382,16 @@ pub(crate) enum Releases {
         /// The role that approves; by default the one whose approval is missing.
         #[arg(long, value_parser = Role::ALL.map(Role::as_str))]
         role: Option<String>,
-        /// A comment; the ledger keeps it.
+        /// A comment, which the ledger records.
         #[arg(long)]
         note: Option<String>,
     },
-    /// Rejects a release that waits for an approval.
+    /// Rejects a release that waits for approval.
     #[command(after_help = "Example:\n  perennial releases reject 5f2c --reason 'the test month is not typical'")]
     Reject {
         /// The digest of the release, or its first digits.
         digest: String,
-        /// Why; the ledger keeps it.
+        /// The reason, which the ledger records.
         #[arg(long)]
         reason: String,
     },
@@ -399,15 +399,15 @@ pub(crate) enum Releases {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Held {
-    /// Lists what is held, oldest first.
+    /// Lists held work, oldest first.
     List,
-    /// Lets it be tried again.
+    /// Releases held work: it is tried again.
     #[command(after_help = "Example:\n  perennial held release 01a2228b325571dba214266fe0ef61fd")]
     Release {
-        /// Its id, from `perennial held`.
+        /// The id of the work, from `perennial held`.
         id: String,
     },
-    /// Gives up a job.
+    /// Cancels a held job.
     #[command(after_help = "Example:\n  perennial held cancel 01a2228b325571dba214266fe0ef61fd")]
     Cancel {
         /// The id of the job, from `perennial held`.
@@ -461,7 +461,7 @@ pub(crate) enum Sources {
     /// Allows sources of a project to read below a URL prefix, with the credentials of the server.
     #[command(after_help = "Example:\n  perennial sources allow flight-delays s3://bucket/flights/")]
     Allow(PrefixOf),
-    /// Withdraws a URL prefix; what was loaded stays.
+    /// Withdraws a URL prefix; loaded rows stay.
     #[command(after_help = "Example:\n  perennial sources deny flight-delays s3://bucket/flights/")]
     Deny(PrefixOf),
     /// Lists the URL prefixes that a project may read.
@@ -479,7 +479,7 @@ pub(crate) struct PrefixOf {
     /// The project.
     #[arg(id = "of_project", value_name = "PROJECT")]
     pub project: String,
-    /// The prefix: `s3://`, `gs://` or `az://`, a bucket, and maybe folders.
+    /// The prefix: `s3://`, `gs://` or `az://`, a bucket, and optionally folders.
     pub prefix: String,
 }
 

@@ -82,7 +82,7 @@ struct Follower<'a> {
     id: &'a str,
     /// The sequence number of the last event that was shown.
     after: i64,
-    /// The number of held loads, the hint, and how far the release came, from the run's last event.
+    /// The number of held loads, the hint, and the progress of the release, from the run's last event.
     held: Value,
     hint: Value,
     release: Value,

@@ -50,31 +50,31 @@ impl StatusBadge {
         self.tone
     }
 
-    /// There is no state yet.
+    /// Nothing is recorded yet.
     pub(crate) const NONE: Self = Self::plain("nothing yet");
-    /// It answers.
+    /// The version is the champion.
     pub(crate) const CHAMPION: Self = Self::good("champion");
-    /// It answers a share.
+    /// The version is the canary.
     pub(crate) const CANARY: Self = Self::busy("canary");
-    /// A feature is far from its reference.
+    /// The distance of a feature from its reference is above the limit.
     pub(crate) const DRIFTED: Self = Self::warn("drifted");
-    /// A feature is near its reference.
+    /// The distance of a feature from its reference is below the limit.
     pub(crate) const STEADY: Self = Self::good("steady");
-    /// The ledger holds together.
+    /// The ledger is intact.
     pub(crate) const VERIFIED: Self = Self::good("verified");
-    /// The ledger was changed.
+    /// The ledger was altered.
     pub(crate) const BROKEN: Self = Self::bad("broken");
-    /// It was not heard of.
+    /// The state or verdict is not known.
     pub(crate) const UNKNOWN: Self = Self::plain("unknown");
-    /// Everything passed.
+    /// Every check or gate passed.
     pub(crate) const PASSED: Self = Self::good("passed");
-    /// Something did not.
+    /// A check or gate failed.
     pub(crate) const FAILED: Self = Self::bad("failed");
-    /// It is there.
+    /// The endpoint answers, or the model is registered.
     pub(crate) const READY: Self = Self::good("ready");
-    /// It cannot answer.
+    /// The endpoint cannot answer.
     pub(crate) const UNREADY: Self = Self::bad("cannot answer");
-    /// It waits.
+    /// The trigger waits for its event.
     pub(crate) const WATCHING: Self = Self::plain("waiting for its event");
 }
 

@@ -220,8 +220,8 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// A version ready to answer at an endpoint. Who is to change asks for it before anything is recorded: one that
-    /// cannot answer is refused there, and no swap waits for it afterwards.
+    /// Loads a version for an endpoint. Called before a change of the endpoint is recorded, so that a version that cannot
+    /// answer is refused and nothing changes, and the later swap does not wait for the loading.
     async fn ready(
         self: &Arc<Self>,
         project: &ProjectState,

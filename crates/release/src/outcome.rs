@@ -1,4 +1,4 @@
-//! How far a release came, by what is recorded.
+//! The progress of a release, from its records.
 
 use perennial_core::Result;
 use perennial_core::entity::{Decision, Endpoint, ReleaseOutcome};
@@ -11,7 +11,7 @@ use perennial_store::{Conn, approval_requests, endpoints};
 use crate::decisions::gate_reasons;
 use crate::refusals::refusal_of;
 
-/// How far the release of a Decision came.
+/// The progress of the release of a Decision.
 pub(crate) async fn outcome(kernel: &Kernel, project: ProjectId, decision: &Decision) -> Result<ReleaseOutcome> {
     let (number, digest) = (decision.number, &decision.release_digest);
     let mut reader = kernel.store().read().await?;
@@ -45,7 +45,7 @@ pub(crate) async fn outcome(kernel: &Kernel, project: ProjectId, decision: &Deci
     Ok(ReleaseOutcome { reasons, ..outcome })
 }
 
-/// What the newest request about a release waits for, or why it was closed.
+/// What the latest request about a release waits for, or why it was closed.
 async fn of_request(reader: &mut Conn, project: ProjectId, digest: &str) -> Result<(Vec<String>, Vec<String>)> {
     let Some(request) = approval_requests::find_latest_of_release(reader, project, digest).await? else {
         return Ok((Vec::new(), Vec::new()));

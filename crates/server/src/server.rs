@@ -44,7 +44,7 @@ pub struct ServeOptions {
 pub enum Resume {
     /// Runs and releases.
     All,
-    /// Only runs: a command that may not change what is served leaves releases interrupted.
+    /// Only runs. Releases stay interrupted: the command must not change what is served.
     RunsOnly,
 }
 

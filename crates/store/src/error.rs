@@ -18,7 +18,7 @@ pub enum Error {
         /// Its id or name.
         name: String,
     },
-    /// A row with the same identity is there.
+    /// A row with the same identity exists.
     #[error("{noun} `{name}` already exists")]
     AlreadyExists {
         /// The noun.

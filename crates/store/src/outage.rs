@@ -52,7 +52,7 @@ pub(crate) async fn answer<T>(
     }
 }
 
-/// Whether the server accepts connections. One that refuses this one because it has too many is there.
+/// Whether the server accepts connections. A server that refuses this one because it has too many is available.
 async fn require_answer(server: &PgConnectOptions) -> Result<()> {
     match timeout(ANSWER_WAIT, PgConnection::connect_with(server)).await {
         // The server ends the session itself when its socket closes, and the caller does not wait for it.

@@ -1,4 +1,4 @@
-//! Finding rows that do not convert to what they stand for.
+//! Finding rows that cannot be converted to their entities.
 
 use perennial_core::entity::{
     Alert, Attempts, Dataset, DatasetVersion, Decision, Endpoint, Grant, Job, Load, ModelVersion, PipelineRun,

@@ -1,4 +1,4 @@
-//! What clients ask before they ask a model: server, health, model metadata, the repository's index.
+//! Requests about the server and its models: health, model metadata, the index of the repository.
 
 use axum::Json;
 use axum::extract::{Extension, State};

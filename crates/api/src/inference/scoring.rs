@@ -18,7 +18,7 @@ use super::offload::run_or_offload;
 use super::outputs::{best, class, class_list, is_yes, number};
 use crate::state::ApiState;
 
-/// The MLflow version whose protocol this is; clients look whether it is at least 2.
+/// The MLflow version whose protocol this is; clients require at least 2.
 const MLFLOW_VERSION: &str = "3.17.2";
 
 /// The version that answered.

@@ -42,7 +42,7 @@ struct Principal {
     role: Option<&'static str>,
     /// The project of its only grant; absent for the whole server.
     project: Option<String>,
-    /// Every role that it holds; its permissions are their union.
+    /// Every role that the principal holds; its permissions are their union.
     grants: Vec<HeldGrant>,
     tokens: Vec<Token>,
 }
@@ -64,7 +64,7 @@ impl From<HeldRole> for HeldGrant {
     }
 }
 
-/// A token. Its secret was shown once and is not kept.
+/// A token. Its secret was shown once and is not stored.
 #[derive(Serialize, ToSchema)]
 struct Token {
     id: String,
@@ -117,7 +117,7 @@ struct PrincipalGrants {
     /// `person`, `host`, `step` or `service`.
     kind: &'static str,
     is_disabled: bool,
-    /// Every role that it holds; its permissions are their union.
+    /// Every role that the principal holds; its permissions are their union.
     grants: Vec<HeldGrant>,
 }
 
@@ -191,7 +191,7 @@ async fn revoke_grant(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Create {
-    /// The name of its principal, which is created when there is none of that name.
+    /// The name of the principal, which is created if it does not exist.
     name: String,
     /// `viewer`, `contributor`, `approver` or `admin`. When absent, the token gives every grant that the principal holds;
     /// a new principal becomes a viewer.
@@ -204,15 +204,15 @@ struct Create {
 #[derive(Serialize, ToSchema)]
 struct Created {
     id: String,
-    /// What a client sends as Bearer; shown once.
+    /// The secret that clients send in the header `Authorization: Bearer`; shown once.
     secret: String,
 }
 
 /// Creates a token
 ///
-/// Needs the permission `manage` in the scope of everything that the token gives. With a role, the token gives exactly
-/// that role: a principal that holds anything else in the scope is refused, unless it holds a single grant and none of its
-/// tokens is valid.
+/// Needs the permission `manage` in the scope of every grant of the token. With a role, the token has exactly that role: the
+/// request is refused when the principal holds other roles in the scope, unless it holds a single grant and none of its tokens
+/// is valid.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = Create, responses((status = 200, body = Created)))]
 async fn create(
     State(state): State<ApiState>,
@@ -259,7 +259,7 @@ async fn revoke(CurrentCaller { caller }: CurrentCaller, Path(id): Path<TokenId>
 struct Link {
     /// The path to open in a browser, once.
     path: String,
-    /// The URL of the server for people, without a path; absent where it is not known.
+    /// The URL of the server for browsers, without a path; absent when it is not known.
     address: Option<String>,
 }
 

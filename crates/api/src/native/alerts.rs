@@ -35,9 +35,9 @@ struct Alert {
     number: Option<i64>,
     /// Start of the window, where there is one.
     window_start_at: Option<String>,
-    /// The rule that fired.
+    /// The expression of the rule.
     expression: Option<String>,
-    /// The values it saw.
+    /// The values of the facts that its rule used.
     facts: Value,
     wall_at: String,
     project_at: String,

@@ -1,4 +1,4 @@
-//! A copy of an embedded store while it works.
+//! A copy of an embedded store while the server uses it.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +19,16 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
 /// A copy of the store.
 #[derive(Serialize, ToSchema)]
 struct Copy {
-    /// Its folder, below the data folder; the caller moves it away.
+    /// Its folder, below the data folder; the caller moves it to its destination.
     folder: String,
-    /// Heads of the ledger's chains: the copy verifies with each.
+    /// Heads of the ledger's chains; the chains of the copy continue each of them.
     heads: BTreeMap<String, String>,
 }
 
 /// Copies an embedded store
 ///
-/// Metadata, datasets, staged loads and logged predictions as they are at one moment, with all blobs
-/// that they name. Serving continues meanwhile.
+/// The copy contains metadata, datasets, staged loads and logged predictions at one instant, with all blobs that they name.
+/// The server keeps answering meanwhile.
 #[utoipa::path(post, path = "/api/v1/backup", tag = "backup", responses((status = 200, body = Copy)))]
 async fn create(CurrentCaller { caller }: CurrentCaller) -> Result<Json<Copy>, HttpError> {
     let copy = backup::create(&caller).await?;

@@ -19,17 +19,17 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_advance, _, _>(Access::Project(Permission::Manage), advance)
 }
 
-/// Both clocks.
+/// The wall clock and the project clock.
 #[derive(Serialize, ToSchema)]
 struct Clocks {
     wall_at: String,
     project_at: String,
     project_ms: i64,
-    /// Whether the project's clock is stepped; else it is the wall clock.
+    /// Whether the project's clock is stepped; else it equals the wall clock.
     is_stepped: bool,
 }
 
-/// Reads both clocks
+/// Gets the wall clock and the project clock
 #[utoipa::path(get, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), responses((status = 200, body = Clocks)))]
 async fn get(
     State(state): State<ApiState>,
@@ -44,21 +44,21 @@ async fn get(
     }))
 }
 
-/// Where the clock is moved.
+/// The new time of the project clock.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Advance {
-    /// Epoch milliseconds; never back.
+    /// Epoch milliseconds, not before the present time of the clock.
     to_ms: i64,
 }
 
-/// What happened on the way.
+/// The events of the scheduler up to the new time.
 #[derive(Serialize, ToSchema)]
 struct Advanced {
     happened: Vec<Happened>,
 }
 
-/// Something that happened by itself.
+/// An event of the scheduler.
 #[derive(Serialize, ToSchema)]
 struct Happened {
     project_ms: i64,
@@ -68,7 +68,8 @@ struct Happened {
 
 /// Moves the project clock forward
 ///
-/// Answers when everything that came due on the way, and all that it started, is done. A team's server refuses.
+/// Returns when every action that was due, and everything that it started, has ended. Only a project with a stepped clock
+/// allows it.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), request_body = Advance, responses((status = 200, body = Advanced)))]
 async fn advance(
     State(state): State<ApiState>,

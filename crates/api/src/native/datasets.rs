@@ -171,7 +171,7 @@ struct CheckedLoad {
     results: Vec<CheckResult>,
 }
 
-/// The outcome of a check.
+/// The result of a check.
 #[derive(Serialize, ToSchema)]
 struct CheckResult {
     name: String,
@@ -179,14 +179,14 @@ struct CheckResult {
     severity: &'static str,
     /// `pass`, `fail` or `unknown`.
     verdict: &'static str,
-    /// What the scan answered: counts, samples, values.
+    /// The result of the scan: counts, samples, values.
     answer: Value,
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Newest {
-    /// Newest loads at most, 1 to 100; 10 when not said.
+    /// Maximum number of loads, the latest first, 1 to 100; default 10.
     loads: Option<u32>,
 }
 
@@ -219,9 +219,9 @@ async fn checks(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct OfLoad {
-    /// A load of the dataset; its newest committed one when not said.
+    /// A load of the dataset; by default the latest committed one.
     load: Option<String>,
-    /// Rows at most.
+    /// Maximum number of rows.
     limit: Option<usize>,
 }
 
@@ -231,11 +231,11 @@ impl OfLoad {
     }
 }
 
-/// What a scan learned about the rows of a load.
+/// Statistics of the rows of a load.
 #[derive(Serialize, ToSchema)]
 struct Profile {
     load: Option<String>,
-    /// One object a column: rows, nulls, distinct, min, max, mean, deviation, quantiles, top.
+    /// One object per column: rows, nulls, distinct, min, max, mean, deviation, quantiles, top.
     columns: Value,
 }
 
@@ -253,7 +253,7 @@ async fn profile(
     }))
 }
 
-/// Reads rows that were set aside, newest load first
+/// Lists the rows in quarantine, of the latest load first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/quarantine", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), OfLoad), responses((status = 200, body = Rows)))]
 async fn quarantine(
     ProjectCaller { caller, project }: ProjectCaller,
@@ -270,13 +270,13 @@ async fn quarantine(
 struct Ask {
     /// One SELECT in DataFusion's dialect over the project's datasets.
     sql: String,
-    /// Rows at most, 1 to 10000; 100 when not said.
+    /// Maximum number of rows, 1 to 10000; default 100.
     limit: Option<usize>,
 }
 
-/// Answers a query
+/// Runs a query
 ///
-/// Read-only, over the newest version of each dataset.
+/// Reads the latest version of each dataset.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/query", tag = "datasets", params(("project" = String, Path)), request_body = Ask, responses((status = 200, body = Rows)))]
 async fn query(ProjectCaller { caller, project }: ProjectCaller, Body(ask): Body<Ask>) -> Result<Response, HttpError> {
     let limit = ask.limit.unwrap_or(limits::PAGE_DEFAULT as usize);

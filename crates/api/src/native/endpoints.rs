@@ -24,7 +24,7 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_load_predictions, _, _>(Access::Project(Permission::Write), load_predictions)
 }
 
-/// An address at which models answer.
+/// An address that answers prediction requests.
 #[derive(Serialize, ToSchema)]
 struct Endpoint {
     name: String,
@@ -141,7 +141,7 @@ async fn get(
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Rollback {
-    /// Why; the ledger keeps it.
+    /// The reason, which the ledger records.
     reason: Option<String>,
 }
 
@@ -162,7 +162,7 @@ async fn rollback(
 
 /// Loads predictions
 ///
-/// Loads what every endpoint has logged into its dataset `predictions_<endpoint>`. The server does so by itself every 15
+/// Loads the logged predictions of every endpoint into its dataset `predictions_<endpoint>`. The server does so by itself every 15
 /// minutes, and before it evaluates a monitor.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/predictions/load", tag = "endpoints", params(("project" = String, Path)), responses((status = 200, body = Done)))]
 async fn load_predictions(

@@ -1,4 +1,4 @@
-//! What is held: work during which servers died, and durable jobs whose attempts all failed.
+//! Held work: files, steps and models during whose processing servers died, and durable jobs whose attempts have all failed.
 
 use axum::Json;
 use perennial_core::name::ProjectName;
@@ -19,7 +19,7 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_cancel, _, _>(Access::Project(Permission::Write), cancel)
 }
 
-/// Something that is left alone until a person decides.
+/// Work that the server does not start again until a person releases it.
 #[derive(Serialize, ToSchema)]
 struct Held {
     id: String,
@@ -45,16 +45,16 @@ impl From<&held::Held> for Held {
     }
 }
 
-/// Lists what is held, oldest first
+/// Lists held work, oldest first
 ///
-/// Files, steps and models during whose processing the server died twice, and jobs whose attempts all failed.
+/// Files, steps and models that the server was processing when it died, twice; and jobs whose attempts have all failed.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/held", tag = "held work", params(("project" = String, Path)), responses((status = 200, body = Items<Held>)))]
 async fn list(ProjectCaller { caller, project }: ProjectCaller) -> Result<Json<Items<Held>>, HttpError> {
     let held = held::list(&caller, project.id).await?;
     Ok(Json(Items::all(held.iter().map(Held::from))))
 }
 
-/// Lets something that is held be tried again
+/// Releases held work: it is tried again
 #[utoipa::path(post, path = "/api/v1/projects/{project}/held/{id}/release", tag = "held work", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Done)))]
 async fn release(
     ProjectCaller { caller, project }: ProjectCaller,
@@ -64,7 +64,7 @@ async fn release(
     Ok(Json(Done { message: format!("{} is released: it will be tried again", released.description()) }))
 }
 
-/// Gives up a job that is held
+/// Cancels a held job
 #[utoipa::path(post, path = "/api/v1/projects/{project}/held/{id}/cancel", tag = "held work", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Done)))]
 async fn cancel(
     ProjectCaller { caller, project }: ProjectCaller,

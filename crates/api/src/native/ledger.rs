@@ -1,4 +1,4 @@
-//! The ledger: its entries, and whether it holds.
+//! The ledger: its entries, and their verification.
 
 use axum::Json;
 use perennial_core::ErrorCode;
@@ -74,7 +74,7 @@ async fn list(
     Ok(listed(ledger::list(&caller, project.id, before, page.limit()).await?))
 }
 
-/// Lists entries of the server's chain, newest first: projects, principals, tokens and what holds on the whole server
+/// Lists entries of the server's chain, newest first: projects, principals, tokens and grants on the server
 #[utoipa::path(get, path = "/api/v1/ledger", tag = "ledger", params(PageQuery), responses((status = 200, body = Items<Entry>)))]
 async fn list_server(
     CurrentCaller { caller }: CurrentCaller,
@@ -88,10 +88,10 @@ fn listed(found: ledger::Page<ledger::Entry>) -> Json<Items<Entry>> {
     Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next })
 }
 
-/// What an entry records.
+/// The payload of a ledger entry.
 #[derive(Serialize, ToSchema)]
 struct Payload {
-    /// Absent when it was erased.
+    /// Absent when the payload was erased.
     payload: Option<Value>,
 }
 
@@ -120,23 +120,23 @@ fn kept(text: Option<String>) -> Json<Payload> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Wanted {
-    /// A head noted earlier: the chain must continue it.
+    /// An earlier head, which the chain must continue.
     head: Option<String>,
 }
 
-/// Whether a chain holds.
+/// Whether a chain is intact.
 #[derive(Serialize, ToSchema)]
 struct Verified {
     holds: bool,
-    /// Entries seen.
+    /// Number of entries.
     entries: Option<i64>,
     /// Hash of the last entry.
     head: Option<String>,
-    /// Payloads that were erased, each with an entry about it.
+    /// Payloads that were erased; an entry records each erasure.
     erased: Option<i64>,
-    /// Rows of decisions, releases, approvals and promotions that are equal to their entries.
+    /// Rows of decisions, releases, approvals and promotions that match their entries.
     rows: Option<i64>,
-    /// What is wrong, when it does not hold.
+    /// What is wrong, when the chain is not intact.
     message: Option<String>,
 }
 
@@ -166,7 +166,7 @@ fn verified(
 
 /// Verifies the project's chain
 ///
-/// A chain that does not hold is an answer, too: `holds` is false and `message` says where.
+/// A broken chain is not an error: `holds` is false and `message` names the first wrong entry.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/ledger/verify", tag = "ledger", params(("project" = String, Path), Wanted), responses((status = 200, body = Verified)))]
 async fn verify(
     ProjectCaller { caller, project }: ProjectCaller,
@@ -180,9 +180,9 @@ async fn verify(
 struct VerifiedRuns {
     /// Runs whose params, metrics, tags and inputs have the digest in the ledger.
     intact: u64,
-    /// Runs without a digest in the ledger: they have not ended.
+    /// Runs without a digest in the ledger, because they have not ended.
     unsealed: u64,
-    /// Ids of runs that were changed by hand.
+    /// Ids of runs whose content has another digest than the ledger.
     altered: Vec<String>,
     /// `after` of the next call; absent when all were verified.
     next: Option<String>,
@@ -190,7 +190,7 @@ struct VerifiedRuns {
 
 /// Verifies runs of a project against the digests in its chain
 ///
-/// Computes the digests of some runs again, in the order of their ids, for about two seconds; `next` continues.
+/// Computes the digests of runs again, in the order of their ids, for about two seconds; `next` is the cursor of the next call.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/runs/verify", tag = "ledger", params(("project" = String, Path), PageQuery), responses((status = 200, body = VerifiedRuns)))]
 async fn verify_runs(
     ProjectCaller { caller, project }: ProjectCaller,
@@ -215,19 +215,19 @@ async fn verify_server(
     verified(ledger::verify_server(&caller, wanted.head.as_deref()).await)
 }
 
-/// A chain of the ledger, and whether it holds.
+/// A chain of the ledger, and whether it is intact.
 #[derive(Serialize, ToSchema)]
 struct VerifiedChain {
-    /// Whose it is; absent for the server's own.
+    /// The project of the chain; absent for the server's chain.
     project: Option<String>,
     #[serde(flatten)]
     verified: Verified,
 }
 
-/// Whether every chain holds.
+/// Whether every chain is intact.
 #[derive(Serialize, ToSchema)]
 struct VerifiedAll {
-    /// Whether each chain holds, and one of them continues the head that was asked for.
+    /// Whether every chain is intact, and one of them continues `head`.
     holds: bool,
     /// The chains, the server's first.
     chains: Vec<VerifiedChain>,
@@ -237,7 +237,8 @@ struct VerifiedAll {
 
 /// Verifies every chain the caller may read: the server's own, and one a project
 ///
-/// With `head`, one of them must continue it. What does not hold is an answer, too.
+/// With `head`, one of the chains must continue it. A broken chain is not an error: `holds` is false and `message` names the
+/// first wrong entry.
 #[utoipa::path(get, path = "/api/v1/verify", tag = "ledger", params(Wanted), responses((status = 200, body = VerifiedAll)))]
 async fn verify_all(
     CurrentCaller { caller }: CurrentCaller,

@@ -1,4 +1,4 @@
-//! Lineage: where something comes from, where it went.
+//! Lineage: the origin of an entity, and what depends on it.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,20 +17,20 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes.operation::<__path_explain, _, _>(Access::Project(Permission::Read), explain)
 }
 
-/// Where something comes from and where it went.
+/// The lineage of an entity: its origin, and what depends on it.
 #[derive(Serialize, ToSchema)]
 struct Explained {
-    /// Both trees as text.
+    /// Both trees of the lineage as text.
     text: String,
-    /// What it was made from, to the source files, in reading order.
+    /// The entities that it was made from, back to the source files, in reading order.
     backward: Vec<Line>,
-    /// What was made from it, to live endpoints, in reading order.
+    /// The entities that depend on it, up to endpoints that serve it, in reading order.
     forward: Vec<Line>,
-    /// Whether the walk was cut at its limit.
+    /// Whether the lineage is longer than the limit of the answer.
     is_cut: bool,
 }
 
-/// One thing of a tree; what belongs below it follows one step deeper.
+/// An entity in a tree; its children follow, one level deeper.
 #[derive(Serialize, ToSchema)]
 struct Line {
     depth: usize,
@@ -38,7 +38,7 @@ struct Line {
     kind: String,
     id: String,
     text: String,
-    /// Whether what hangs below it stands at an earlier place.
+    /// Whether its children are listed at an earlier occurrence.
     is_repeated: bool,
 }
 

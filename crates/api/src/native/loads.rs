@@ -39,15 +39,15 @@ pub(super) struct Load {
     state: &'static str,
     arrived: u64,
     passing: u64,
-    /// Rows that entered the dataset; absent until the load is committed.
+    /// Rows that were added to the dataset; absent until the load is committed.
     entered: Option<u64>,
     set_aside: u64,
-    /// Rows set aside, by reason.
+    /// Rows in quarantine, by reason.
     reasons: Value,
     message: Option<String>,
     replaces: Option<String>,
     replaced_by: Option<String>,
-    /// Number of the dataset version it became.
+    /// Number of the dataset version that it created.
     number: Option<i64>,
     cause: Option<String>,
     wall_at: String,
@@ -99,13 +99,13 @@ async fn get(
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Accept {
-    /// Every row, those that failed checks included; else only the passing ones.
+    /// Whether all rows are committed, also those that failed a check; by default only the passing ones.
     all: bool,
 }
 
 /// Accepts a held load
 ///
-/// Its passing rows are committed, or all rows.
+/// Commits the passing rows of the load, or all of its rows.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/accept", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), request_body = Accept, responses((status = 200, body = Done)))]
 async fn accept(
     State(state): State<ApiState>,
@@ -124,7 +124,7 @@ async fn accept(
 
 /// Rejects a held load
 ///
-/// Its file is loaded again only with other content.
+/// The file of the load is loaded again only when its content has changed.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/reject", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), responses((status = 200, body = Done)))]
 async fn reject(
     State(state): State<ApiState>,

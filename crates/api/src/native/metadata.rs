@@ -28,8 +28,8 @@ struct UnreadableRow {
 
 /// Lists rows of the metadata that cannot be read
 ///
-/// At most 1,000, of the tables that a server reads at its start. Such rows are set aside: the server starts without
-/// them and serves the rest.
+/// At most 1,000, of the tables that a server reads when it starts. The server starts without such rows and serves the
+/// rest.
 #[utoipa::path(get, path = "/api/v1/unreadable-rows", tag = "metadata", responses((status = 200, body = Items<UnreadableRow>)))]
 async fn list_unreadable(CurrentCaller { caller }: CurrentCaller) -> Result<Json<Items<UnreadableRow>>, HttpError> {
     let found = Kernel::unreadable_rows(&caller).await?.into_iter();

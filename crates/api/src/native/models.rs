@@ -32,16 +32,16 @@ struct Version {
     state: &'static str,
     /// `onnx`, `sklearn`, …: how it is loaded.
     flavor: Option<String>,
-    /// The task's metric, as the newest Decision about it measured it.
+    /// The task's metric in the latest Decision about the version.
     measures: BTreeMap<String, f64>,
-    /// Begin of the window of the measures; measures of different windows cannot be compared.
+    /// Start of the test window of the measures; measures of different windows cannot be compared.
     test_start_at: Option<String>,
     test_end_at: Option<String>,
     source: String,
     run_id: Option<String>,
     step_run_id: Option<String>,
     content_digest: Option<String>,
-    /// What it asks for and answers.
+    /// Its inputs and outputs.
     signature: Option<Value>,
     description: Option<String>,
     user: String,

@@ -1,4 +1,4 @@
-//! What monitors saw.
+//! The results of monitors.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes.operation::<__path_list, _, _>(read, list).operation::<__path_get, _, _>(read, get)
 }
 
-/// What one version answered in one window.
+/// The result of a monitor about one version in one window.
 #[derive(Serialize, ToSchema)]
 struct MonitorResult {
     monitor: String,
@@ -32,15 +32,15 @@ struct MonitorResult {
     number: i64,
     /// `inputs` (with scores) or `quality`.
     kind: &'static str,
-    /// From 1; a later look is a new revision.
+    /// Revision, from 1: each further evaluation of the window adds one.
     revision: i64,
-    /// Rows evaluated, if the facts state it.
+    /// Rows evaluated; absent when the facts do not contain it.
     rows: Option<u64>,
-    /// Share of drifted features, if the facts state it.
+    /// Share of drifted features; absent when the facts do not contain it.
     drift_share: Option<f64>,
-    /// The task's metric, once outcomes came.
+    /// The task's metric; empty until outcomes have arrived.
     measures: BTreeMap<String, f64>,
-    /// What was seen.
+    /// The facts of the window.
     facts: Value,
     wall_at: String,
     project_at: String,
@@ -92,7 +92,7 @@ async fn list(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Window {
-    /// Start of a window, epoch milliseconds: then every revision of that window.
+    /// Start of a window, epoch milliseconds; returns every revision of that window.
     window_start_ms: Option<i64>,
 }
 

@@ -57,9 +57,9 @@ enum Kind {
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct RunOptions {
-    /// Only these steps and what they wait for; all when empty.
+    /// Only these steps and the steps that they depend on; all when empty.
     steps: Vec<String>,
-    /// Why a version that was rolled back or rejected is released again; only for `release`.
+    /// The reason for releasing a version again that was rolled back or rejected; only for `release`.
     again: Option<String>,
 }
 
@@ -71,10 +71,10 @@ struct Run {
     kind: &'static str,
     /// `pending`, `running`, `interrupted`, `succeeded`, `nothing-to-do`, `failed`, `cancelled`.
     state: &'static str,
-    /// What made it.
+    /// The kind of work that created it.
     cause: Value,
     options: Value,
-    /// Digest of the project file it follows.
+    /// Digest of the project file that it uses.
     file_digest: String,
     /// How it ended, in one line.
     message: Option<String>,
@@ -82,17 +82,17 @@ struct Run {
     project_at: String,
     started_at: Option<String>,
     ended_at: Option<String>,
-    /// Attempts at its steps; only when one run is asked for.
+    /// The attempts at its steps; only in the answer about one run.
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<Step>>,
 }
 
-/// What a pipeline run would do.
+/// The plan of a pipeline run.
 #[derive(Serialize, ToSchema)]
 struct Plan {
-    /// What would run and why, with the steps that would not.
+    /// Every step, with the reasons why it would run.
     plan: Vec<PlannedStep>,
-    /// What would be collected first.
+    /// Sources with new files, which are collected first.
     waiting: Vec<Waiting>,
 }
 
@@ -112,7 +112,7 @@ impl From<pipelines::Plan> for Plan {
     }
 }
 
-/// Files of a source that wait to be collected.
+/// The files of a source that have not been collected yet.
 #[derive(Serialize, ToSchema)]
 struct Waiting {
     dataset: String,
@@ -121,7 +121,7 @@ struct Waiting {
     message: String,
 }
 
-/// One attempt at a step.
+/// An attempt at a step.
 #[derive(Serialize, ToSchema)]
 struct Step {
     id: String,
@@ -130,7 +130,7 @@ struct Step {
     /// `pending`, `running`, `succeeded`, `cached`, `failed`, `skipped`, `interrupted`.
     state: &'static str,
     cache_key: String,
-    /// The attempt whose outputs a cached one has.
+    /// The attempt whose outputs a cached attempt reuses.
     reused_from: Option<String>,
     /// Its tracked run.
     run_id: Option<String>,
@@ -144,7 +144,7 @@ struct Step {
     outputs: Vec<Output>,
 }
 
-/// What a step left.
+/// An output of a step.
 #[derive(Serialize, ToSchema)]
 struct Output {
     name: String,
@@ -153,13 +153,13 @@ struct Output {
     digest: String,
 }
 
-/// What a step would do now.
+/// A planned step.
 #[derive(Serialize, ToSchema)]
 struct PlannedStep {
     step: String,
-    /// Whether its outputs are there already.
+    /// Whether cached outputs are reused.
     is_cached: bool,
-    /// What changed since it last ran.
+    /// What has changed since the step last ran.
     reasons: Vec<String>,
 }
 
@@ -209,7 +209,7 @@ impl From<(StepRun, Vec<StepOutput>)> for Step {
 
 /// Starts a pipeline run
 ///
-/// Answers when the run is recorded; the run continues in the background. Follow it by its events.
+/// Returns when the run is recorded; the run continues in the background. Its events show its progress.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs", tag = "pipeline runs", params(("project" = String, Path)), request_body = Create, responses((status = 200, body = Run)))]
 async fn create(
     State(state): State<ApiState>,
@@ -240,7 +240,7 @@ fn names(steps: &[String]) -> perennial_core::Result<Vec<StepName>> {
 
 /// Cancels a pipeline run
 ///
-/// Its commands are ended, what was done stays. Answers when it is over.
+/// Ends the commands of the run; finished steps keep their results. Returns when the run has ended.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs/{id}/cancel", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Run)))]
 async fn cancel(
     State(state): State<ApiState>,
@@ -250,19 +250,19 @@ async fn cancel(
     Ok(Json(state.app.execution.cancel(&caller, &project, id).await?.into()))
 }
 
-/// What is to be planned.
+/// The steps to plan.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct PlanRequest {
-    /// Only these steps and what they wait for; all when empty.
+    /// Only these steps and the steps that they depend on; all when empty.
     steps: Vec<String>,
-    /// Digest of the manifest of a folder whose files came up; without it, the project as it was last submitted.
+    /// Digest of the manifest of an uploaded folder; by default the last submitted one.
     folder: Option<String>,
 }
 
-/// Says what a pipeline run would do
+/// Plans a pipeline run
 ///
-/// And why. Nothing is run, and a folder that is named is not submitted: what the project follows stays.
+/// Returns the steps that would run, with the reasons. Runs and submits nothing.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/plan", tag = "pipeline runs", params(("project" = String, Path)), request_body = PlanRequest, responses((status = 200, body = Plan)))]
 async fn plan(
     State(state): State<ApiState>,
@@ -277,9 +277,9 @@ async fn plan(
     Ok(Json(planned.into()))
 }
 
-/// Says what a pipeline run would do by the host's own project file
+/// Plans a pipeline run with the server's own project file
 ///
-/// Reads `perennial.toml` below the server's root with every file it declares. Nothing is run, and nothing submitted.
+/// Reads `perennial.toml` in the server's own folder with every file that it declares. Runs and submits nothing.
 #[utoipa::path(post, path = "/api/v1/plan", tag = "pipeline runs", request_body = RunOptions, responses((status = 200, body = Plan)))]
 async fn plan_own(
     State(state): State<ApiState>,
@@ -315,10 +315,10 @@ async fn get(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct After {
-    /// The last sequence known; 0 for all.
+    /// Returns the events after this sequence; 0 for all.
     #[serde(default)]
     after: i64,
-    /// How long to wait for the next event, milliseconds, 30000 at most.
+    /// How long to wait for the next event, milliseconds, at most 30000.
     #[serde(default)]
     wait_ms: u64,
 }
@@ -327,23 +327,24 @@ struct After {
 #[derive(Serialize, ToSchema)]
 struct Events {
     events: Vec<Event>,
-    /// Whether the run has ended: then nothing more comes after these.
+    /// Whether the run has ended, so that these are its last events.
     is_over: bool,
 }
 
-/// Something that happened in a pipeline run.
+/// An event of a pipeline run.
 #[derive(Serialize, ToSchema)]
 struct Event {
-    /// Its place, from 1.
+    /// Its position in the run, from 1.
     sequence: i64,
-    /// What happened: `event` names its kind.
+    /// The event; its field `event` is its kind.
     body: Value,
     at: String,
 }
 
 /// Follows a pipeline run
 ///
-/// Answers at once when there are events after `after`, else when one comes, the run is over, or `wait_ms` is.
+/// Returns at once when there are events after `after`; else when the next event is recorded, when the run has ended, or after
+/// `wait_ms`.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}/events", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path), After), responses((status = 200, body = Events)))]
 async fn events(
     State(state): State<ApiState>,
@@ -374,9 +375,9 @@ struct Log {
     kind: Option<String>,
     attempt: i64,
     state: &'static str,
-    /// Standard output and error of a command, or the events of a step; absent when there is nothing.
+    /// Standard output and error of a command, or the events of a step; absent when the log is empty.
     log: Option<String>,
-    /// How it ended, when there is something to say.
+    /// How it ended; absent when nothing is to be reported.
     message: Option<String>,
 }
 

@@ -34,20 +34,20 @@ pub(super) struct Project {
     name: String,
     /// The MLflow experiment of its name.
     experiment_id: String,
-    /// What it is for, as the project file says.
+    /// The goal in the project file.
     goal: Option<String>,
-    /// Who answers for it.
+    /// The owners in the project file.
     owners: Vec<String>,
     /// Its timezone.
     timezone: String,
-    /// Digest of the project file last submitted, with every file it declares.
+    /// Digest of the last submitted project file, with every file that it declares.
     file_digest: Option<String>,
-    /// The project file last submitted.
+    /// The last submitted project file.
     file: Option<String>,
     /// The time of its clock, when it is stepped.
     clock_at: Option<String>,
     created_at: String,
-    /// Notes on the change that this submission made.
+    /// Notes about the effects of this submission.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -79,10 +79,10 @@ impl Project {
     }
 }
 
-/// Submits the host's own project file
+/// Submits the server's own project file
 ///
-/// Reads `perennial.toml` below the server's root with every file it declares, validates it, and applies it to
-/// runs, triggers and monitors. An invalid file answers 400 with `error.diagnostics`.
+/// Reads `perennial.toml` in the server's own folder with every file that it declares, validates it, and applies it to
+/// runs, triggers and monitors. An invalid file is answered with status 400 and `error.diagnostics`.
 #[utoipa::path(post, path = "/api/v1/projects/submit", tag = "projects", responses((status = 200, body = Project)))]
 async fn submit(
     State(state): State<ApiState>,
@@ -100,9 +100,9 @@ struct Create {
     name: String,
 }
 
-/// Makes a project
+/// Creates a project
 ///
-/// It has no project file until a folder is submitted to it.
+/// The project has no project file until a folder is submitted.
 #[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = Create, responses((status = 200, body = Project)))]
 async fn create(
     State(state): State<ApiState>,
@@ -114,24 +114,24 @@ async fn create(
     Ok(Json(Project::new(state.app.projects.record(&caller, &project).await?, &project)))
 }
 
-/// A project file to validate; without a text, the one below the server's root.
+/// The project file to validate; without a text, the one in the server's own folder.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Check {
     /// The project file.
     text: Option<String>,
-    /// The files it declares that are there, by path or glob as they are declared: the text of an SQL file, else null.
+    /// The declared files that exist, by path or glob as declared: the text of an SQL file, null for others.
     files: BTreeMap<String, Option<String>>,
-    /// Leaves the data of its project out: columns that they do not have may come with the next load.
+    /// Whether the file is validated without the data of its project: columns that the data lacks may be added by the next load.
     by_itself: bool,
 }
 
-/// A project file that holds together.
+/// A valid project file.
 #[derive(Serialize, ToSchema)]
 struct Checked {
     /// The project's name.
     name: String,
-    /// Digest of the file and all it declares; absent when the file came as text.
+    /// Digest of the file and of all files that it declares; absent when the file was given as text.
     digest: Option<String>,
     /// Its steps, by name.
     steps: Vec<String>,
@@ -141,8 +141,8 @@ struct Checked {
 
 /// Validates a project file
 ///
-/// Runs nothing and keeps nothing. Mistakes answer 400; `error.diagnostics` has file, line, column, offset, length,
-/// the words at fault, message and suggestion of each.
+/// Runs and stores nothing. Mistakes are answered with status 400; `error.diagnostics` has file, line, column, offset, length,
+/// the wrong words, message and suggestion of each.
 #[utoipa::path(post, path = "/api/v1/check", tag = "projects", request_body = Check, responses((status = 200, body = Checked)))]
 async fn check(
     State(state): State<ApiState>,

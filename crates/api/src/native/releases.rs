@@ -39,7 +39,7 @@ pub(super) struct Release {
     model_id: String,
     /// The model version's number.
     number: i64,
-    /// What the newest decision about it says: `pass`, `fail` or `unknown`.
+    /// The verdict of the latest decision about it: `pass`, `fail` or `unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'static str>,
     /// The role of its version at an endpoint now: `champion` or `canary`.
@@ -48,7 +48,7 @@ pub(super) struct Release {
     /// The roles in which it was approved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     approved: Vec<&'static str>,
-    /// What it binds.
+    /// The digests of model, data, code, environment and configuration.
     content: Value,
     /// Head of the ledger when it was made.
     ledger_head: String,
@@ -73,7 +73,7 @@ impl From<releases::Release> for Release {
     }
 }
 
-/// The gates' answer about a candidate.
+/// The verdict of the gates about a candidate.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Decision {
     id: String,
@@ -84,9 +84,9 @@ pub(super) struct Decision {
     champion_number: Option<i64>,
     /// `pass`, `fail` or `unknown`.
     verdict: &'static str,
-    /// Each gate's expression with the values it saw and its verdict; leaks and strong features.
+    /// The expression of each gate with its values and its verdict; features that leak the target or almost predict it alone.
     body: Value,
-    /// Features that leak the target, and features that alone predict it almost, each with its remedy.
+    /// Features that leak the target, and features that almost predict it alone, each with its remedy.
     features: Vec<String>,
     wall_at: String,
     project_at: String,
@@ -110,12 +110,12 @@ impl From<releases::Decision> for Decision {
     }
 }
 
-/// A person's yes.
+/// An approval of a release, in a role.
 #[derive(Serialize, ToSchema)]
 struct Approval {
     id: String,
     role: &'static str,
-    /// Who gave it.
+    /// The principal that gave it.
     principal: String,
     principal_id: String,
     note: Option<String>,
@@ -137,7 +137,7 @@ impl From<(releases::Approval, String)> for Approval {
     }
 }
 
-/// A change of who answers.
+/// A promotion or rollback.
 #[derive(Serialize, ToSchema)]
 struct Promotion {
     id: String,
@@ -199,7 +199,7 @@ struct ApprovalRequest {
     /// `waiting`, `approved`, `released`, `failed`, `rejected` or `replaced`.
     state: &'static str,
     requested_by: String,
-    /// Who gave the last approval, or rejected the release.
+    /// The principal that gave the last approval, or rejected the release.
     closed_by: Option<String>,
     /// Why it was rejected, replaced or failed; of a released one, what the release did.
     reason: Option<String>,
@@ -222,14 +222,14 @@ impl From<releases::ApprovalRequest> for ApprovalRequest {
     }
 }
 
-/// How far a release came.
+/// The progress of a release.
 #[derive(Serialize, ToSchema)]
 struct Outcome {
     /// Whether its version is the champion at every endpoint.
     released: bool,
     /// What it waits for: `approval:<role>`, `canary:<endpoint>`, or `release` while an approved one continues.
     waiting_for: Vec<String>,
-    /// Why it is not released and waits for nothing.
+    /// The reasons, when it is neither released nor waiting.
     reasons: Vec<String>,
 }
 
@@ -284,7 +284,7 @@ struct Approve {
 
 /// Approves a release
 ///
-/// The last approval that is needed continues the release: it becomes canary or champion without another request.
+/// The last approval that is needed continues the release: the version becomes canary or champion without another request.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/releases/{digest}/approve", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), request_body = Approve, responses((status = 200, body = Done)))]
 async fn approve(
     State(state): State<ApiState>,
@@ -301,13 +301,13 @@ async fn approve(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Reject {
-    /// Why; the ledger keeps it.
+    /// The reason, which the ledger records.
     reason: String,
 }
 
 /// Rejects a release that waits for approvals
 ///
-/// It is refused until a person releases it again with a reason.
+/// The version is refused until a person releases it again with a reason.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/releases/{digest}/reject", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), request_body = Reject, responses((status = 200, body = Done)))]
 async fn reject(
     ProjectCaller { caller, project }: ProjectCaller,
@@ -339,7 +339,7 @@ struct WaitingRelease {
 
 /// Lists the releases that wait for approvals, oldest first
 ///
-/// Of every project that the caller may read.
+/// The releases of every project that the caller may read.
 #[utoipa::path(get, path = "/api/v1/approvals", tag = "releases", responses((status = 200, body = Items<WaitingRelease>)))]
 async fn list_approvals(
     State(state): State<ApiState>,
@@ -383,7 +383,7 @@ async fn get_decision(
     Ok(Json(releases::decision(&caller, &project, id).await?.into()))
 }
 
-/// The facts a decision was made over.
+/// The facts that the gates of a decision use.
 #[derive(Serialize, ToSchema)]
 struct Evidence {
     id: String,
@@ -393,7 +393,7 @@ struct Evidence {
     body: Value,
     wall_at: String,
     project_at: String,
-    /// On the project clock: from then on it is no longer fresh.
+    /// When the evidence expires, on the project clock.
     expires_at: String,
 }
 
@@ -415,7 +415,7 @@ async fn get_evidence(
     }))
 }
 
-/// Lists changes of who answers, newest first
+/// Lists promotions and rollbacks, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/promotions", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Promotion>)))]
 async fn list_promotions(
     ProjectCaller { caller, project }: ProjectCaller,

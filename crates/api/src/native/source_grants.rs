@@ -44,7 +44,7 @@ struct PrefixOf {
     prefix: String,
 }
 
-/// Lists the URL prefixes that a project was granted
+/// Lists the URL prefixes that a project may read
 #[utoipa::path(get, path = "/api/v1/projects/{project}/source-grants", tag = "access", params(("project" = String, Path)), responses((status = 200, body = Items<SourceGrant>)))]
 async fn list(ProjectCaller { caller, project }: ProjectCaller) -> Result<Json<Items<SourceGrant>>, HttpError> {
     Ok(Json(Items::all(source_grants::list(&caller, &project).await?.into_iter().map(Into::into))))
@@ -65,7 +65,7 @@ async fn allow(
 
 /// Withdraws a URL prefix from a project
 ///
-/// Rows that were loaded stay. Needs the permission `manage` on the server.
+/// Rows that were loaded stay in the dataset. Needs the permission `manage` on the server.
 #[utoipa::path(delete, path = "/api/v1/projects/{project}/source-grants", tag = "access", params(("project" = String, Path), PrefixOf), responses((status = 200, body = Done)))]
 async fn deny(
     ProjectCaller { caller, project }: ProjectCaller,

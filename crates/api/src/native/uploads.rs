@@ -1,4 +1,4 @@
-//! Folders that clients send: which files are missing, the files, the submission.
+//! Uploads of folders: the missing files, the files, the submission.
 
 use axum::Json;
 use axum::extract::Request;
@@ -24,17 +24,17 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_submit, _, _>(Access::Project(Permission::Write), submit)
 }
 
-/// Files by content: BLAKE3, 64 lowercase hexadecimal digits each.
+/// Digests of files: BLAKE3, 64 lowercase hexadecimal digits each.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Digests {
-    /// 10,000 at most.
+    /// At most 10,000.
     digests: Vec<String>,
 }
 
-/// Asks which files have to be sent
+/// Lists the files that must be uploaded
 ///
-/// Answers those that neither the project's present folder holds nor came up since.
+/// Returns the digests that are neither in the project's current folder nor uploaded since.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/files/missing", tag = "projects", params(("project" = String, Path)), request_body = Digests, responses((status = 200, body = Digests)))]
 async fn missing(
     ProjectCaller { caller, project }: ProjectCaller,
@@ -45,16 +45,16 @@ async fn missing(
     Ok(Json(Digests { digests: missing.iter().map(ToString::to_string).collect() }))
 }
 
-/// A file that was taken in.
+/// An uploaded file.
 #[derive(Serialize, ToSchema)]
 struct Taken {
-    /// Its bytes.
+    /// Its size in bytes.
     size_bytes: u64,
 }
 
-/// Sends a file
+/// Uploads a file
 ///
-/// The body is the file, 16 GiB at most, and has to hash to its name. It is kept for the folder that is submitted next.
+/// The body is the file, at most 16 GiB; its BLAKE3 digest must equal the name. The file is stored for the next submission.
 #[utoipa::path(put, path = "/api/v1/projects/{project}/files/{digest}", tag = "projects", params(("project" = String, Path), ("digest" = String, Path)), request_body(content = String, content_type = "application/octet-stream"), responses((status = 200, body = Taken)))]
 async fn put(
     ProjectCaller { caller, project }: ProjectCaller,
@@ -65,20 +65,20 @@ async fn put(
     Ok(Json(Taken { size_bytes: uploads::put(&caller, &project, digest, incoming).await? }))
 }
 
-/// A folder whose files came up.
+/// An uploaded folder.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Folder {
-    /// Digest of its manifest, a file sent like the others: the line `perennial manifest 1`, then a line
+    /// Digest of its manifest, which is uploaded like the other files: the line `perennial manifest 1`, then a line
     /// `<digest> <bytes> <x or -> <path>` for each file.
     folder: String,
 }
 
 /// Submits a folder
 ///
-/// It holds `perennial.toml`, every file that declares, and the files of its relative sources. The project file is
-/// validated; then runs, triggers and monitors follow it, and the sources are read from the folder. Mistakes answer 400 with
-/// `error.diagnostics`, and leave the project as it was.
+/// The folder contains `perennial.toml`, every file that it declares, and the files of its relative sources. A valid folder
+/// becomes the current submission: runs, triggers and monitors use it, and sources are read from it. Mistakes are answered with
+/// status 400 and `error.diagnostics`, and change nothing.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/submit", tag = "projects", params(("project" = String, Path)), request_body = Folder, responses((status = 200, body = Project)))]
 async fn submit(
     State(state): State<ApiState>,

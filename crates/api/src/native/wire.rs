@@ -1,4 +1,4 @@
-//! What many answers share.
+//! Types that several answers use.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,7 @@ const ROWS_WRITERS_MAX: usize = 2;
 pub(super) struct Items<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Where the next page begins: goes back in as `after`. Absent on the last page.
+    /// The cursor of the next page, for `after`. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
@@ -35,7 +35,7 @@ impl<T> Items<T> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
-    /// Items at most, 1 to 1000; 100 when not said.
+    /// Maximum number of items, 1 to 1000; default 100.
     pub limit: Option<u32>,
     /// `next` of the page before.
     pub after: Option<String>,
@@ -47,10 +47,10 @@ impl PageQuery {
     }
 }
 
-/// What was done, in one line.
+/// A message about a completed action.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Done {
-    /// The line.
+    /// The message.
     pub message: String,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Rows {
     pub columns: Vec<ColumnName>,
     /// The rows, values in column order.
     pub rows: Vec<Vec<serde_json::Value>>,
-    /// Whether the limit cut the answer.
+    /// Whether more rows exist.
     pub truncated: bool,
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn rows_answer(page: Page) -> Result<Response> {
     written.await.map_err(|panic| Error::internal(ENDED, panic))
 }
 
-/// An instant as RFC 3339 in UTC; an instant no calendar has as its milliseconds.
+/// An instant as RFC 3339 in UTC; an instant outside the calendar as its epoch milliseconds.
 pub(super) fn at(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string())
 }

@@ -92,7 +92,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     server.start_scheduler();
     note!("listening at {}", server.address);
     if options.auth == Switch::On {
-        // A log keeps what it is given, and others read it.
+        // A redirected standard error may be a log that other people can read: the link is a secret.
         if std::io::stderr().is_terminal() {
             let link = server.admin_link().await?;
             note!("sign in at {}/login/{link} (valid once, until the next start)", server.public_address);

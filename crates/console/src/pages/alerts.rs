@@ -30,7 +30,7 @@ impl Page {
         alert.state == AlertState::Firing
     }
 
-    /// Where to look.
+    /// The page about the subject.
     fn place(&self, alert: &Alert) -> String {
         match &alert.subject {
             AlertSubject::Monitor(name) | AlertSubject::Window(name) => self.layout.item("monitors", name),

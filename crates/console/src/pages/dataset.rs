@@ -105,7 +105,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let mut checks = datasets::checks(&caller, project, &name, CHECKED_MAX).await?;
     checks.retain(|(load, results)| !results.is_empty() || load.message.is_some());
     let loads = datasets::loads(&caller, project, &name, request.after(), ROWS_MAX).await?;
-    // What cannot be read of the quarantine takes nothing else from the page.
+    // The page is shown even when the quarantine cannot be read.
     let (aside, aside_failed) = match datasets::quarantine(&caller, project, &name, None, ASIDE_MAX).await {
         Ok(rows) => (Some(rows), None),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! The ledger: whether it holds together, and its newest entries.
+//! The ledger: whether it is intact, and its latest entries.
 
 use askama::Template;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! A model version: what it asks for, the evidence about it, and what was decided.
+//! A model version: its inputs and outputs, its evidence, and its Decisions.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ impl Decided {
         gate.evaluation.values.iter().map(|(name, value)| format!("{name} = {}", format::value(value))).collect()
     }
 
-    /// What could not be said, and what was left out.
+    /// Facts that were absent, and clauses that were skipped.
     fn notes(gate: &GateResult) -> Vec<String> {
         let evaluation = &gate.evaluation;
         let missing = evaluation.missing.iter().map(|path| format!("{path} is absent"));

@@ -72,7 +72,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
         let delay = task.label_delay.as_ref().map(|delay| format!(", outcomes within {}", delay.as_str()));
         let delay = delay.unwrap_or_default();
         format!(
-            "learn {} of {}, evaluated by {} on the newest {}{delay}",
+            "predict {} of {}, evaluated by {} on the latest {}{delay}",
             task.target,
             task.data,
             task.metric,
@@ -129,11 +129,11 @@ fn collect(layout: &Layout, facts: &ProjectFacts) -> Stage {
     let newest = facts.loads.iter().filter(|(_, load)| collected(load)).max_by_key(|(_, load)| load.project_ms);
     let fact = match newest {
         Some((dataset, load)) => format!(
-            "{}; newest load into {dataset}: {}",
+            "{}; latest load into {dataset}: {}",
             format::counted(facts.datasets, "dataset"),
             format::counted(load.arrived, "row")
         ),
-        None => "no rows arrived yet; perennial run collects every source".to_owned(),
+        None => "no load yet; perennial run collects every source".to_owned(),
     };
     let badge = newest.map_or(StatusBadge::NONE, |(_, load)| load.state.into());
     let at_ms = newest.map(|(_, load)| load.project_ms);
@@ -154,9 +154,9 @@ fn check(layout: &Layout, facts: &ProjectFacts) -> Stage {
     };
     let held = if is_held { ", a load is held" } else { "" };
     let fact = match facts.checks.len() {
-        0 => "no check was answered yet".to_owned(),
+        0 => "no check has been evaluated yet".to_owned(),
         all => format!(
-            "{} of {all} checks of the newest loads passed, {} rows set aside{held}",
+            "{} of {all} checks of the latest loads passed, {} rows in quarantine{held}",
             all - failed,
             format::count(aside)
         ),
@@ -196,7 +196,7 @@ fn step(layout: &Layout, facts: &ProjectFacts, project: &ProjectState, name: &'s
             let fact = format!("step {} took {}{message}", step.step, format::took(step.started_ms, step.ended_ms));
             (step.state.into(), fact, Some(run.project_ms), layout.item("runs", run.id))
         }
-        None => (StatusBadge::NONE, "no such step ran yet".to_owned(), None, layout.to("runs")),
+        None => (StatusBadge::NONE, "no such step has run yet".to_owned(), None, layout.to("runs")),
     };
     Stage { name, href, badge, fact, at_ms, alerts: Vec::new() }
 }
@@ -206,11 +206,11 @@ async fn test(layout: &Layout, caller: &Caller, project: &ProjectState) -> Resul
     let (badge, fact, at_ms, href) = match newest {
         Some(decision) => {
             let beside =
-                decision.champion_number.map(|champion| format!(", beside champion {champion}")).unwrap_or_default();
+                decision.champion_number.map(|champion| format!(", compared with champion {champion}")).unwrap_or_default();
             let fact = format!("version {} evaluated by the gates{beside}", decision.number);
             (decision.verdict.into(), fact, Some(decision.project_ms), layout.item("models", decision.number))
         }
-        None => (StatusBadge::NONE, "no candidate was evaluated yet".to_owned(), None, layout.to("models")),
+        None => (StatusBadge::NONE, "no candidate has been evaluated yet".to_owned(), None, layout.to("models")),
     };
     Ok(Stage { name: "Test", href, badge, fact, at_ms, alerts: Vec::new() })
 }
@@ -227,7 +227,7 @@ async fn release(layout: &Layout, caller: &Caller, project: &ProjectState, facts
             let at = promotion.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
             (StatusBadge::READY, format!("{}: {to}{at}", promotion.kind.as_str()), Some(promotion.project_ms))
         }
-        None => (StatusBadge::NONE, "nothing was released yet".to_owned(), None),
+        None => (StatusBadge::NONE, "no release yet".to_owned(), None),
     };
     let alerts = facts.alerts(|subject| matches!(subject, AlertSubject::Release(_)));
     let badge = if alerts.is_empty() { badge } else { StatusBadge::from(ApprovalRequestState::Waiting) };
@@ -283,7 +283,7 @@ async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, facts: 
             );
             (if alerts.is_empty() { StatusBadge::STEADY } else { StatusBadge::DRIFTED }, fact, Some(result.project_ms))
         }
-        None => (StatusBadge::NONE, "no window was evaluated yet".to_owned(), None),
+        None => (StatusBadge::NONE, "no window has been evaluated yet".to_owned(), None),
     };
     let badge = if alerts.is_empty() { badge } else { StatusBadge::from(AlertState::Firing) };
     Ok(Stage { name: "Watch", href: layout.to("monitors"), badge, fact, at_ms, alerts })

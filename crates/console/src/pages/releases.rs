@@ -1,4 +1,4 @@
-//! The releases of a project, and every change of who answers.
+//! The releases of a project, and its promotions and rollbacks.
 
 use askama::Template;
 use axum::response::Response;

@@ -99,7 +99,7 @@ fn title(run: &PipelineRun) -> &'static str {
     }
 }
 
-/// The end of a step's log. A log whose blob is gone takes nothing else from the page.
+/// The end of a step's log. The page is shown even when the blob of the log is missing.
 async fn log(
     caller: &Caller,
     project: &ProjectState,
@@ -130,7 +130,7 @@ fn lines(events: &[EventRecord]) -> Vec<String> {
         let word = |key: &str| event.body[key].as_str();
         match word("event")? {
             "load_ended" => Some(format!(
-                "load of {} into {}: {}, {} rows, {} set aside",
+                "load of {} into {}: {}, {} rows, {} in quarantine",
                 word("path")?,
                 word("dataset")?,
                 word("state")?,

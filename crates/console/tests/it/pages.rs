@@ -227,7 +227,7 @@ async fn markup_and_control_characters_in_names_and_messages_stay_text() {
 }
 
 #[tokio::test]
-async fn a_quarantine_that_cannot_be_read_takes_nothing_else_from_the_page() {
+async fn a_page_is_shown_when_the_quarantine_cannot_be_read() {
     let world = World::new().await;
     let (project, _) = fill(&world, &Words::one()).await;
     let dataset = perennial_core::entity::Dataset {

@@ -79,7 +79,7 @@ impl ApprovalRequest {
     }
 }
 
-/// How far a release came. It is written into the last event of a pipeline run and into responses.
+/// The progress of a release. It is written into the last event of a pipeline run and into responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseOutcome {
     /// The verdict of the gates; `None` when the candidate is the champion already.

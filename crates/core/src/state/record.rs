@@ -21,11 +21,11 @@ text_enum! {
     ///            └───────────── fail ───▶ FAILED_REGISTRATION
     /// ```
     ModelVersionState, "model version state" {
-        /// Its files are still on their way.
+        /// Its files are not complete yet.
         Pending = "PENDING_REGISTRATION",
         /// It can be used.
         Ready = "READY",
-        /// Its files never came.
+        /// Its files were not completed.
         Failed = "FAILED_REGISTRATION",
     }
 }
@@ -33,9 +33,9 @@ text_enum! {
 /// What may happen to a model version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelVersionEvent {
-    /// Its files are there.
+    /// Its files are complete.
     Ready,
-    /// Its files never came.
+    /// Its files were not completed.
     Fail,
 }
 

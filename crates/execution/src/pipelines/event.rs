@@ -113,10 +113,10 @@ pub enum PipelineEvent {
         /// What to do, when it failed or loads are held.
         #[serde(default)]
         hint: Option<String>,
-        /// How many loads are held whose files are still there.
+        /// The number of held loads whose files still exist.
         #[serde(default)]
         held: usize,
-        /// How far the release of the candidate came; absent without a candidate.
+        /// The progress of the candidate's release; absent without a candidate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         release: Option<ReleaseOutcome>,
     },

@@ -22,7 +22,7 @@ pub struct RunOutcome {
     pub message: Option<String>,
     /// The number of held loads that the run reports.
     pub held: usize,
-    /// How far the release of its candidate came; `None` without a candidate.
+    /// The progress of its candidate's release; `None` without a candidate.
     pub release: Option<ReleaseOutcome>,
 }
 

@@ -96,10 +96,10 @@ pub(super) async fn store_promotions(
 }
 
 impl Endpoints {
-    /// Moves the alias an endpoint follows, swaps who answers at it and at every other that follows the
-    /// alias, and returns when no old answer is under way. A version that cannot answer is refused, and nothing changes.
-    /// A rollback refuses the version it takes back, in the same transaction. What is recorded stands, also
-    /// when an endpoint could not be switched yet.
+    /// Moves the alias that an endpoint follows, replaces the deployment of every endpoint that follows the alias, and returns
+    /// when no request holds an earlier one. A version that cannot answer is refused, and nothing changes. A rollback records,
+    /// in the same transaction, that the rolled-back version is refused. The recorded promotion stays valid when an
+    /// endpoint could not be switched yet.
     #[expect(clippy::too_many_arguments, reason = "a promotion's record, lines in full")]
     pub(crate) async fn promote(
         self: &Arc<Self>,

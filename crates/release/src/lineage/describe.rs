@@ -18,7 +18,7 @@ use perennial_projects::ProjectState;
 /// Digits of a digest that are shown.
 const SHORT: usize = 12;
 
-/// Knows what to say of nodes: what is learnt first is described afterwards without asking the store.
+/// Describes nodes of a lineage. Names and endpoints are read once, so that describing a node needs no further query for them.
 pub(super) struct Describer {
     caller: Caller,
     project: perennial_core::id::ProjectId,

@@ -65,7 +65,7 @@ pub(super) fn release(answer: &Value, zone: &TimeZone) {
     }
 }
 
-/// How far the release came, in one line.
+/// The progress of the release, in one line.
 fn state(answer: &Value) -> String {
     let lines = |field: &str| items(&answer[field]).iter().map(cell).collect::<Vec<_>>().join("; ");
     let (waiting_for, reasons) = (lines("waiting_for"), lines("reasons"));
