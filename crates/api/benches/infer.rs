@@ -16,7 +16,7 @@ use perennial_testkit::{TestApp, TestModel};
 use tower::ServiceExt;
 
 const CONNECTIONS: usize = 8;
-const LASTS: Duration = Duration::from_secs(5);
+const DURATION: Duration = Duration::from_secs(5);
 const BODY: &str = r#"{"inputs":[{"name":"dep_hour","shape":[1],"datatype":"FP64","data":[7]},{"name":"distance","shape":[1],"datatype":"FP64","data":[500]},{"name":"carrier","shape":[1],"datatype":"BYTES","data":["AA"]},{"name":"flight_id","shape":[1],"datatype":"BYTES","data":["2013-06-01/AA/1"]}]}"#;
 
 fn main() {
@@ -89,7 +89,7 @@ fn over_connections(address: SocketAddr, token: &str) {
         clients.into_iter().flat_map(|client| client.join().unwrap_or_default()).collect();
     latencies.sort();
     let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or_default();
-    let rate = latencies.len() as f64 / LASTS.as_secs_f64();
+    let rate = latencies.len() as f64 / DURATION.as_secs_f64();
     println!("{CONNECTIONS} connections: {rate:.0} requests a second, p50 {:?}, p99 {:?}", at(0.5), at(0.99));
 }
 
@@ -98,7 +98,7 @@ fn ask(address: SocketAddr, text: &[u8]) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_nodelay(true).expect("no delay");
     let (began, mut latencies, mut buffer) = (Instant::now(), Vec::new(), [0; 8192]);
-    while began.elapsed() < LASTS {
+    while began.elapsed() < DURATION {
         let sent = Instant::now();
         stream.write_all(text).expect("sent");
         let count = stream.read(&mut buffer).expect("an answer");

@@ -222,9 +222,9 @@ impl Story {
     async fn step(&mut self, to_ms: i64) -> Result<()> {
         let answer =
             self.client.post(&format!("/api/v1/projects/{}/clock", self.project), &json!({ "to_ms": to_ms })).await?;
-        for happened in answer.get("happened").and_then(Value::as_array).into_iter().flatten() {
-            let message = happened.get("message").and_then(Value::as_str).unwrap_or_default();
-            let at = happened.get("project_ms").and_then(Value::as_i64).unwrap_or(to_ms);
+        for event in answer.get("events").and_then(Value::as_array).into_iter().flatten() {
+            let message = event.get("message").and_then(Value::as_str).unwrap_or_default();
+            let at = event.get("project_ms").and_then(Value::as_i64).unwrap_or(to_ms);
             let month = month_of(at - MINUTE_MS).max(1);
             say!("{}  {message}", day(at));
             self.year.note(month, message);

@@ -20,13 +20,13 @@ const WAIT_MS: u32 = 20_000;
 /// The exit status after a second Ctrl-C, as shells report an interrupt.
 const INTERRUPTED: i32 = 130;
 
-/// How far a release came, as fields of the run, when there is no candidate.
+/// The progress of a release as fields of the run, when there is no candidate.
 fn no_release() -> Value {
     json!({ "verdict": null, "version": null, "digest": null, "released": false, "waiting_for": [], "reasons": [] })
 }
 
 /// Follows a pipeline run to its end. The result is the run, with the number of loads that are `held`, the `hint` of its
-/// last event, and how far its release came.
+/// last event, and the progress of its release.
 pub(crate) async fn follow(client: &Client, project: &str, id: &str, form: Form) -> Result<Value> {
     Follower::new(project, id, form).finish(client).await
 }

@@ -90,7 +90,7 @@ pub enum DatasetText {
     Context,
 }
 
-/// One clause of a filter over runs; the clauses of a filter hold together.
+/// One clause of a filter over runs; a row must match all clauses of a filter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunClause {
     /// The latest value of a metric; NaN matches `!=` alone.

@@ -33,7 +33,7 @@ pub struct TransitionError {
     pub noun: &'static str,
     /// The state it is in.
     pub state: &'static str,
-    /// The event that came.
+    /// The event.
     pub event: String,
 }
 

@@ -396,7 +396,7 @@ async fn succeed(
             })
         })
         .await?;
-    context.keep(step, id, made.outputs);
+    context.record_outputs(step, id, made.outputs);
     Ok(())
 }
 

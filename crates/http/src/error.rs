@@ -1,4 +1,4 @@
-//! Errors on their way out of handlers, and the one place where a kind of error becomes an HTTP status.
+//! Errors of handlers, and the one place where a kind of error becomes an HTTP status.
 
 use std::sync::Arc;
 

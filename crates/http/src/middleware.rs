@@ -1,4 +1,4 @@
-//! What happens around every handler, in this order: request id, host and origin, authentication, a place among the
+//! What happens around every handler, in this order: request id, host and origin, authentication, a permit among the
 //! requests in flight, authorization, CSRF token, the handler, panics, errors, headers, metrics, log.
 
 use std::any::Any;
@@ -102,22 +102,22 @@ async fn answer<T: 'static, S: Send + 'static, H: Handler<T, S>>(
     state: S,
 ) -> Response {
     match admit(perimeter, route, surface, request, meta).await {
-        Ok((request, place)) => call(perimeter, surface, handler, request, (state, place)).await,
-        Err(Refusal::Error(error)) => error.into_response(),
-        Err(Refusal::NoCredentials) => {
+        Ok((request, in_flight)) => call(perimeter, surface, handler, request, (state, in_flight)).await,
+        Err(AdmissionError::Error(error)) => error.into_response(),
+        Err(AdmissionError::NoCredentials) => {
             surface.sign_in(meta).unwrap_or_else(|| HttpError::from(missing_credentials()).into_response())
         }
     }
 }
 
-/// A place among the requests in flight. It belongs to the work of the request and then to its response: a change
+/// The permit of a request in flight. It belongs to the work of the request and then to its response: a change
 /// continues when its client disconnects, and a response takes memory until it is read.
-struct Place {
+struct InFlightPermit {
     in_flight: InFlight,
     _permit: Option<Permit>,
 }
 
-impl Place {
+impl InFlightPermit {
     fn new(perimeter: &Perimeter, permit: Option<Permit>) -> Self {
         let in_flight = perimeter.metrics().in_flight().clone();
         in_flight.inc();
@@ -125,25 +125,25 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.in_flight.dec();
     }
 }
 
 /// Why a request does not reach its handler.
-enum Refusal {
+enum AdmissionError {
     NoCredentials,
     Error(HttpError),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for AdmissionError {
     fn from(error: Error) -> Self {
         Self::Error(error.into())
     }
 }
 
-impl From<HttpError> for Refusal {
+impl From<HttpError> for AdmissionError {
     fn from(error: HttpError) -> Self {
         Self::Error(error)
     }
@@ -157,7 +157,7 @@ async fn admit(
     surface: &dyn Surface,
     request: Request,
     meta: &mut RequestMeta,
-) -> Result<(Request, Place), Refusal> {
+) -> Result<(Request, InFlightPermit), AdmissionError> {
     let (mut parts, body) = request.into_parts();
     let (quotas, peer) = (perimeter.quotas(), peer(&parts));
     RequestOrigin::of(&parts).check(&perimeter.options().hosts)?;
@@ -174,13 +174,14 @@ async fn admit(
         }
         let permit = quotas.public(route.class, peer)?;
         parts.extensions.insert(BodyAccount::public(quotas.body_bytes.clone(), peer));
-        return Ok((Request::from_parts(parts, body), Place::new(perimeter, permit)));
+        return Ok((Request::from_parts(parts, body), InFlightPermit::new(perimeter, permit)));
     }
     let _arrived = quotas.authentication(peer)?;
-    let identity = authenticate(perimeter, surface.credentials(), &parts).await?.ok_or(Refusal::NoCredentials)?;
+    let identity =
+        authenticate(perimeter, surface.credentials(), &parts).await?.ok_or(AdmissionError::NoCredentials)?;
     meta.identity = Some(identity.clone());
     let principal = Holder::Principal(identity.principal.id);
-    let place = Place::new(perimeter, Some(quotas.authenticated(route.class, principal)?));
+    let in_flight = InFlightPermit::new(perimeter, Some(quotas.authenticated(route.class, principal)?));
     parts.extensions.insert(BodyAccount::authenticated(quotas.body_bytes.clone(), principal));
     // The server waits for running steps, which log to it until they end.
     if is_refused && identity.principal.run.is_none() {
@@ -191,7 +192,7 @@ async fn admit(
     authorized?;
     parts.extensions.insert(identity);
     let request = csrf::check(meta.identity.as_ref(), Request::from_parts(parts, body)).await?;
-    Ok((request, place))
+    Ok((request, in_flight))
 }
 
 /// Whether a request changes something. Its work then runs to its end even when its client disconnects.
@@ -208,20 +209,20 @@ fn out_of_connections() -> Error {
         .with_hint("try again in a moment")
 }
 
-/// Calls the handler, whose work holds the place and what is reserved for the body.
+/// Calls the handler, whose work holds the permit and the bytes that are reserved for the body.
 async fn call<T: 'static, S: Send + 'static, H: Handler<T, S>>(
     perimeter: &Perimeter,
     surface: &dyn Surface,
     handler: H,
     request: Request,
-    (state, place): (S, Place),
+    (state, in_flight): (S, InFlightPermit),
 ) -> Response {
     let is_change = is_change(surface, request.method());
     let account = request.extensions().get::<Arc<BodyAccount>>().cloned();
     let work = async move {
         let response = handler.call(request, state).await;
         drop(account);
-        hold(response, place)
+        hold(response, in_flight)
     };
     if !is_change {
         return work.await;

@@ -1,4 +1,4 @@
-//! Data on its way into datasets.
+//! Ingestion: from files to versions of datasets.
 //!
 //! ```text
 //! source ─▶ discovery ─▶ load (stage, check, commit once or hold) ─▶ dataset version

@@ -14,7 +14,7 @@ use crate::{Caller, LedgerEvent, Recorder, alerts, wrong_state};
 /// The name of alerts about what is held.
 pub(crate) const HELD: &str = "held";
 
-/// Something that is left alone until a person decides.
+/// Work that is not started again until a person releases or cancels it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Held {
     /// Work during which servers died.

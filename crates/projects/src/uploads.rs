@@ -226,7 +226,7 @@ fn log_failure(project: &ProjectState, result: Result<()>) {
 }
 
 /// Puts the folders of a project in order before anything reads them: takes over the current folder as an earlier version
-/// recorded it, and removes the others. Those of a stored file that cannot be parsed are left alone.
+/// recorded it, and removes the others. Those of a stored file that cannot be parsed are not removed.
 pub(crate) async fn recover(kernel: &Kernel, id: ProjectId, stored: &mut Stored) -> Result<()> {
     let folders = Folders::of(kernel, id);
     match (&stored.file, &mut stored.submission) {

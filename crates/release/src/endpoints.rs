@@ -1,4 +1,4 @@
-//! Endpoints: who answers, and how that changes.
+//! Endpoints: their routes, and the changes of them.
 //!
 //! ```text
 //! Decision passed, approved ─▶ no champion: alias moves at once ─▶ serving
@@ -57,7 +57,7 @@ use promotion::{promotion, store_promotions};
 pub(crate) use reconcile::followed;
 use unlogged::Unlogged;
 
-/// The endpoints of this server, and who answers at each.
+/// The endpoints of this server, with their routes.
 pub struct Endpoints {
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) projects: Arc<Projects>,

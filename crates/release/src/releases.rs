@@ -24,7 +24,7 @@ pub const PROMOTIONS_READ: u32 = 1_000;
 /// The shortest prefix of a digest that names a release.
 const PREFIX_MIN: usize = 4;
 
-/// A release with all that was said about it.
+/// A release with its decisions, approvals and promotions.
 #[derive(Debug, Clone)]
 pub struct ReleaseDetails {
     /// The release.
@@ -33,13 +33,13 @@ pub struct ReleaseDetails {
     pub decisions: Vec<Decision>,
     /// Approvals given to it, oldest first, each with who gave it.
     pub approvals: Vec<(Approval, String)>,
-    /// Changes of who answers that named it, newest first.
+    /// Promotions and rollbacks of it, newest first.
     pub promotions: Vec<Promotion>,
     /// The newest request for its approval.
     pub request: Option<ApprovalRequest>,
     /// The roles that have not approved that request yet.
     pub missing: Vec<Role>,
-    /// How far it came, by its newest Decision.
+    /// Its progress, by its latest Decision.
     pub outcome: ReleaseOutcome,
 }
 
@@ -162,7 +162,7 @@ pub async fn evidence(caller: &Caller, project: &ProjectState, id: EvidenceId) -
     Ok(found)
 }
 
-/// Changes of who answers in a project, newest first.
+/// Promotions and rollbacks in a project, newest first.
 pub async fn list_promotions(
     caller: &Caller,
     project: &ProjectState,

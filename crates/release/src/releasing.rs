@@ -1,4 +1,4 @@
-//! A release on its way to the endpoints of its project.
+//! The release of a passed Decision to the endpoints of its project.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use perennial_core::cause::Cause;
 use perennial_kernel::Caller;
 use perennial_projects::{ProjectState, Submission};
 
-/// A release on its way to the endpoints of its project.
+/// The release of a passed Decision to the endpoints of its project.
 pub(crate) struct Releasing<'a> {
     /// Who releases.
     pub(crate) caller: &'a Caller,

@@ -129,7 +129,7 @@ impl PipelineRunner {
     }
 }
 
-/// How far the release of the candidate came. A candidate that is the champion already is released.
+/// The progress of the candidate's release. A candidate that is already the champion is released.
 async fn release_outcome(context: &Context, decided: &Decided) -> Result<ReleaseOutcome> {
     match &decided.decision {
         Some(decision) => outcome(&context.caller.kernel, context.project.id, decision).await,

@@ -1,4 +1,4 @@
-//! Endpoints: who answers, and which canary is on its way.
+//! Endpoints: their champions and canaries.
 
 use perennial_core::entity::{Endpoint, NewCanary};
 use perennial_core::id::{ModelId, ProjectId};

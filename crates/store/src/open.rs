@@ -286,7 +286,7 @@ impl Store {
     /// Runs `work` in a transaction and answers when it is on disk; an error leaves
     /// nothing behind. `work` does nothing but read and write through its [`Tx`]:
     /// while it waits for anything else, on SQLite every other write waits with it.
-    /// Like any request cut off on its way, a write whose caller is dropped may or may not stand.
+    /// A write whose caller is dropped may or may not be committed, like any interrupted request.
     ///
     /// ```ignore
     /// let load = store.write(move |tx| Box::pin(async move {
@@ -418,7 +418,7 @@ impl Store {
     }
 }
 
-/// Waits for connections to come back, but not for ever.
+/// Waits until connections are returned, for a limited time.
 async fn wait_for(closing: impl Future<Output = ((), ())>) {
     if tokio::time::timeout(CLOSE_WAIT, closing).await.is_err() {
         tracing::warn!("a connection to the metadata was still in use when the store closed");

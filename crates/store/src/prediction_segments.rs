@@ -1,4 +1,4 @@
-//! Sealed segments of prediction logs on their way into a dataset.
+//! Sealed segments of prediction logs, until they are loaded into a dataset.
 
 use perennial_core::entity::PredictionSegment;
 use perennial_core::id::LoadId;

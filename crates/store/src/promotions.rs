@@ -1,4 +1,4 @@
-//! Promotions: every change of who answers.
+//! Promotions: every change of the routes of endpoints.
 
 use perennial_core::entity::Promotion;
 use perennial_core::id::{ModelId, ProjectId};

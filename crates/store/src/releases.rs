@@ -1,4 +1,4 @@
-//! Releases, the approvals given to them, and those that may not come back by themselves.
+//! Releases, the approvals given to them, and refusals of versions that were rolled back or rejected.
 
 use perennial_core::entity::{Approval, Refusal, Release};
 use perennial_core::id::{ApprovalRequestId, ModelId, ProjectId};

@@ -1,4 +1,4 @@
-//! Rows on their way to domain types.
+//! Converting rows to domain types.
 
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;

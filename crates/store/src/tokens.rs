@@ -60,7 +60,7 @@ pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Toke
     conn.all(list_sql!("tokens/list"), bind![principal_id]).await
 }
 
-/// Tokens of a kind that were not taken back.
+/// Tokens of a kind that were not revoked.
 pub async fn list_held(conn: &mut Conn, kind: TokenKind) -> Result<Readable<Token>> {
     conn.readable(list_sql!("tokens/list_held"), bind![kind]).await
 }
@@ -70,12 +70,12 @@ pub async fn revoke(tx: &mut Tx, id: TokenId, at_ms: i64) -> Result<()> {
     tx.update(sql!("tokens/revoke"), bind![id, at_ms], "token", id).await
 }
 
-/// Takes back every token of a kind, such as those of hosts before this one; gives those that held until now.
+/// Revokes every token of a kind, such as those of earlier hosts; returns those that were valid until now.
 pub async fn revoke_all_of_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<Readable<Token>> {
     tx.readable(list_sql!("tokens/revoke_all_of_kind"), bind![kind, at_ms]).await
 }
 
-/// Takes back the tokens of a step whose run has ended; gives those that held until now.
+/// Revokes the tokens of a step whose run has ended; returns those that were valid until now.
 pub async fn revoke_run(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<Vec<Token>> {
     tx.all(list_sql!("tokens/revoke_run"), bind![run_id, at_ms]).await
 }

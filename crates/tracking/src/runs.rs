@@ -34,7 +34,7 @@ pub struct Begin {
 /// What is searched for, in MLflow's words.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
-    /// The experiments to look in; none gives no runs.
+    /// The experiments to search; an empty list finds no runs.
     pub experiment_ids: Vec<ExperimentId>,
     /// The filter.
     pub filter: String,

@@ -42,7 +42,7 @@ pub(crate) fn all() -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for path in list.lines().map(PathBuf::from) {
         let is_text = path.extension().is_some_and(|ending| {
-            ["rs", "md", "html", "toml", "py", "sql", "css", "yml"].iter().any(|known| ending == *known)
+            ["rs", "md", "html", "svg", "toml", "py", "sql", "css", "yml"].iter().any(|known| ending == *known)
         });
         if !is_text {
             continue;

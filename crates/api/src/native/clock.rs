@@ -55,12 +55,12 @@ struct Advance {
 /// The events of the scheduler up to the new time.
 #[derive(Serialize, ToSchema)]
 struct Advanced {
-    happened: Vec<Happened>,
+    events: Vec<SchedulerEvent>,
 }
 
 /// An event of the scheduler.
 #[derive(Serialize, ToSchema)]
-struct Happened {
+struct SchedulerEvent {
     project_ms: i64,
     project_at: String,
     message: String,
@@ -76,11 +76,11 @@ async fn advance(
     ProjectCaller { caller, project }: ProjectCaller,
     Body(body): Body<Advance>,
 ) -> Result<Json<Advanced>, HttpError> {
-    let happened = state.app.watch.advance(&caller, &project, body.to_ms).await?;
-    let events = happened.into_iter().map(|one| Happened {
-        project_ms: one.project_ms,
-        project_at: at(one.project_ms),
-        message: one.message,
+    let fired = state.app.watch.advance(&caller, &project, body.to_ms).await?;
+    let events = fired.into_iter().map(|event| SchedulerEvent {
+        project_ms: event.project_ms,
+        project_at: at(event.project_ms),
+        message: event.message,
     });
-    Ok(Json(Advanced { happened: events.collect() }))
+    Ok(Json(Advanced { events: events.collect() }))
 }

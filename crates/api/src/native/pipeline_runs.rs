@@ -226,7 +226,7 @@ async fn create(
     let started = run.clone();
     let app = state.app.clone();
     state.app.kernel.work.spawn("pipeline run", async move {
-        // How it failed is in its record, where its followers look.
+        // The error is stored in the record of the run, which clients follow.
         if let Err(error) = app.runner.run(&caller, &project, &started).await {
             tracing::info!(pipeline_run.id = %started.id, error = error.chain(), "a pipeline run failed");
         }

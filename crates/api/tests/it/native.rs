@@ -100,10 +100,10 @@ async fn a_run_with_many_events_is_over_when_the_last_of_them_is_returned() {
         })
     });
     write.await.unwrap();
-    let look = |after: i64| server.test.app.execution.events(&caller, &project, id, after, Duration::ZERO);
-    let (first, is_over) = look(0).await.unwrap();
+    let events_after = |after: i64| server.test.app.execution.events(&caller, &project, id, after, Duration::ZERO);
+    let (first, is_over) = events_after(0).await.unwrap();
     assert_eq!((first.len() as i64, is_over), (most, false));
-    let (rest, is_over) = look(most).await.unwrap();
+    let (rest, is_over) = events_after(most).await.unwrap();
     assert_eq!((rest.len(), is_over), (1, true));
 }
 

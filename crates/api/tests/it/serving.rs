@@ -1,4 +1,4 @@
-//! Over real connections, and while who answers changes.
+//! Serving over real connections, also while the routes of an endpoint change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

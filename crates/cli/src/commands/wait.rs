@@ -15,7 +15,7 @@ use crate::output::note;
 /// The time between two requests for the state of the release.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Waits until the release of `run` waits for nothing more, and writes into `run` how far it came.
+/// Waits until the release of `run` waits for nothing more, and writes its progress into `run`.
 ///
 /// # Errors
 /// `wrong-state` after Ctrl-C.

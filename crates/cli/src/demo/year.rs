@@ -141,7 +141,7 @@ mod tests {
                 "load from `a.csv` into `weather` is held: `plausible`: 720 rows",
                 "load from `a.csv` into `weather` is held",
             ),
-            ("version 2 answers at `delay`: its canary lasted", "version 2 answers at `delay`"),
+            ("version 2 answers at `delay`: its canary has ended", "version 2 answers at `delay`"),
         ] {
             assert_eq!(shorten(message), expected);
         }

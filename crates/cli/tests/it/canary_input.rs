@@ -50,7 +50,7 @@ fn the_champion_answers_requests_without_the_input_and_the_canary_counts_only_re
     server.step(NAME, month_start(4) + 5 * DAY_MS);
     assert_eq!(endpoint(&server)["canary_state"], json!("waiting"), "requests that it did not answer do not count");
     let shown = place.good(&["endpoints"]);
-    let why = format!("0 of 10 requests answered, {fallbacks} besides lacked its inputs");
+    let why = format!("0 of 10 requests answered, {fallbacks} more lacked one of its inputs");
     assert!(shown.contains("waiting") && shown.contains(&why), "{shown}");
 
     let versions: Vec<Value> = april[40..80]

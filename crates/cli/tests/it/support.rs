@@ -256,8 +256,8 @@ impl Server {
     /// Steps a project's clock; gives the messages of the events that followed.
     pub(crate) fn step(&self, project: &str, to_ms: i64) -> Vec<String> {
         let answer = self.post(&format!("/api/v1/projects/{project}/clock"), &json!({ "to_ms": to_ms }));
-        let happened = answer["happened"].as_array().unwrap();
-        happened.iter().map(|happened| happened["message"].as_str().unwrap().to_owned()).collect()
+        let events = answer["events"].as_array().unwrap();
+        events.iter().map(|event| event["message"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Kills the server with SIGKILL.

@@ -11,7 +11,7 @@ use perennial_core::name::{DatasetName, MonitorName};
 
 use crate::file::Start;
 
-/// Events that start the pipeline, and how far it goes.
+/// Events that start the pipeline, and whether it ends with a release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trigger {
     /// The events; each one starts the pipeline.

@@ -51,7 +51,7 @@ struct Row {
     revision: i64,
 }
 
-/// How far a column is from its reference.
+/// The distance of a column from its reference.
 struct Feature {
     name: String,
     psi: Option<f64>,

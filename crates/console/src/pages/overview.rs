@@ -205,8 +205,10 @@ async fn test(layout: &Layout, caller: &Caller, project: &ProjectState) -> Resul
     let newest = releases::list_decisions(caller, project, None, 1).await?.items.into_iter().next();
     let (badge, fact, at_ms, href) = match newest {
         Some(decision) => {
-            let beside =
-                decision.champion_number.map(|champion| format!(", compared with champion {champion}")).unwrap_or_default();
+            let beside = decision
+                .champion_number
+                .map(|champion| format!(", compared with champion {champion}"))
+                .unwrap_or_default();
             let fact = format!("version {} evaluated by the gates{beside}", decision.number);
             (decision.verdict.into(), fact, Some(decision.project_ms), layout.item("models", decision.number))
         }

@@ -292,7 +292,7 @@ async fn a_missing_page_has_a_link_back() {
         let seen = browser.get(path).await;
         assert_eq!(seen.status, StatusCode::NOT_FOUND, "{path}");
         html::check(path, &seen.text);
-        assert!(seen.text.contains("Back to the start") && !seen.text.contains("<script"), "{path}");
+        assert!(seen.text.contains("Back to the overview") && !seen.text.contains("<script"), "{path}");
     }
 }
 

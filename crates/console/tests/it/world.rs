@@ -40,7 +40,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
 }
 
-/// What came back, read to its end.
+/// The answer, read to its end.
 pub(crate) struct Seen {
     pub(crate) status: StatusCode,
     pub(crate) headers: http::HeaderMap,

@@ -40,7 +40,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Whether the work is left alone until a person releases it.
+    /// Whether the work is not started again until a person releases it.
     pub fn is_held(&self) -> bool {
         self.deaths >= DEATHS_MAX
     }

@@ -16,7 +16,7 @@ pub enum ExperimentNumber {
     Updated,
 }
 
-/// One clause of a filter over experiments; the clauses of a filter hold together.
+/// One clause of a filter over experiments; a row must match all clauses of a filter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExperimentClause {
     /// `name`
@@ -60,7 +60,7 @@ pub fn parse_experiment_filter(text: &str) -> Result<Vec<ExperimentClause>> {
     clauses(text, clause)
 }
 
-/// Parses one key of an order, then `ASC` (if nothing is said) or `DESC`.
+/// Parses one key of an order, then `ASC` (the default) or `DESC`.
 pub fn parse_experiment_order(text: &str) -> Result<ExperimentOrder> {
     let mut reader = Reader { text, at: 0 };
     let Subject::Key(key) = subject(&mut reader)? else {

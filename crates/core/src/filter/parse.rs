@@ -59,7 +59,7 @@ pub(super) fn clauses<T>(text: &str, clause: fn(&mut Reader<'_>) -> Result<T>) -
     }
 }
 
-/// Parses one key of an order: `entity.key`, then `ASC` (if nothing is said) or `DESC`.
+/// Parses one key of an order: `entity.key`, then `ASC` (the default) or `DESC`.
 pub fn parse_run_order(text: &str) -> Result<RunOrder> {
     let mut reader = Reader { text, at: 0 };
     let start = reader.at;

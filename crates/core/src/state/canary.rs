@@ -20,7 +20,7 @@ text_enum! {
         Waiting = "waiting",
         /// It became champion.
         Promoted = "promoted",
-        /// It was taken back.
+        /// It was rolled back.
         RolledBack = "rolled-back",
         /// A newer passed Decision took its place.
         Replaced = "replaced",
@@ -34,7 +34,7 @@ pub enum CanaryEvent {
     Await,
     /// It becomes champion.
     Promote,
-    /// It is taken back.
+    /// It is rolled back.
     RollBack,
     /// A newer one takes its place.
     Replace,

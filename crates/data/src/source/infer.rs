@@ -23,7 +23,7 @@ pub(crate) enum InferredType {
     /// Integers that a double holds, some of which have more than 64 bits: text, unless other values are floats.
     WideInt,
     Float,
-    /// Numbers that no number type holds together.
+    /// Numbers that no single number type can hold.
     NumberText,
     Date,
     Timestamp,

@@ -22,7 +22,7 @@ use crate::convert::assemble;
 use crate::error::{Error, Result};
 use crate::origin::Origin;
 use crate::types::{COLUMNS_MAX, validate_names};
-use column::{JsonColumn, Room};
+use column::{JsonColumn, ValueBudget};
 use lines::Lines;
 use shape::{Budget, Shape, Unfit};
 
@@ -99,15 +99,15 @@ fn push_row(
         let message = format!("{}: the other rows of the load have no column `{name}`", line.position());
         return Err(Error::source_file(message));
     }
-    let mut room = Room::new(LINE_VALUES_MAX);
+    let mut budget = ValueBudget::new(LINE_VALUES_MAX);
     for ((column, field), value) in columns.iter_mut().zip(schema.fields()).zip(values) {
-        if column.push(value, &mut room).is_none() {
+        if column.push(value, &mut budget).is_none() {
             let position = line.position();
-            let is_long = room.is_exhausted();
+            let is_long = budget.is_exhausted();
             return Err(if is_long { too_many_values(&position) } else { mismatch(&position, field, value) });
         }
     }
-    Ok(room.used())
+    Ok(budget.used())
 }
 
 fn too_many_values(position: &str) -> Error {

@@ -43,7 +43,7 @@ pub struct Context {
     champion: OnceCell<Option<ModelVersion>>,
     /// Environments by requirements file and program, each resolved once.
     pub(crate) environments: Mutex<HashMap<(Option<String>, String), Environment>>,
-    newest: HashMap<String, (StepRun, Vec<StepOutput>)>,
+    latest: HashMap<String, (StepRun, Vec<StepOutput>)>,
     /// The last attempt at each step that this run made before it was interrupted.
     before: HashMap<StepName, i64>,
     pub(super) reused: Mutex<Vec<StepRun>>,
@@ -68,7 +68,7 @@ impl Context {
             split: OnceLock::new(),
             champion: OnceCell::new(),
             environments: Mutex::default(),
-            newest: newest(caller, project).await?,
+            latest: find_latest(caller, project).await?,
             before: attempts_before(caller, run).await?,
             reused: Mutex::default(),
         })
@@ -106,8 +106,8 @@ impl Context {
     }
 
     /// Reads them without copying all.
-    pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(&DatasetSnapshot) -> T) -> T {
-        look(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn with_snapshot<T>(&self, read: impl FnOnce(&DatasetSnapshot) -> T) -> T {
+        read(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The version of a dataset as this run sees it.
@@ -122,7 +122,7 @@ impl Context {
     }
 
     /// Records the outputs of a step, for the steps that depend on it.
-    pub(crate) fn keep(&self, step: &StepName, by: StepRunId, outputs: Vec<StepOutput>) {
+    pub(crate) fn record_outputs(&self, step: &StepName, by: StepRunId, outputs: Vec<StepOutput>) {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(step.clone(), (by, outputs));
     }
 
@@ -132,7 +132,7 @@ impl Context {
     }
 
     pub(super) async fn find_cached(&self, key: &str) -> Result<Option<(StepRun, Vec<StepOutput>)>> {
-        if let Some(found) = self.newest.get(key) {
+        if let Some(found) = self.latest.get(key) {
             return Ok(Some(found.clone()));
         }
         let mut reader = self.caller.kernel.store().read().await?;
@@ -141,11 +141,11 @@ impl Context {
         Ok(Some((run, outputs)))
     }
 
-    /// Whether a step returned to an attempt earlier than its newest. That a step is unchanged since the last run is
+    /// Whether a step reused an attempt earlier than its latest. That a step is unchanged since the last run is
     /// not recorded.
-    pub(super) fn came_back(&self) -> bool {
+    pub(super) fn returned_to_earlier(&self) -> bool {
         let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
-        reused.iter().any(|run| !self.newest.contains_key(&run.cache_key))
+        reused.iter().any(|run| !self.latest.contains_key(&run.cache_key))
     }
 
     /// Stores the reused attempts in one transaction.
@@ -198,7 +198,8 @@ impl Context {
     }
 }
 
-async fn newest(caller: &Caller, project: &ProjectState) -> Result<HashMap<String, (StepRun, Vec<StepOutput>)>> {
+/// The latest successful attempts of all steps with their outputs, by cache key.
+async fn find_latest(caller: &Caller, project: &ProjectState) -> Result<HashMap<String, (StepRun, Vec<StepOutput>)>> {
     let mut reader = caller.kernel.store().read().await?;
     let runs = step_runs::list_newest_good(&mut reader, project.id).await?;
     let mut outputs: HashMap<StepRunId, Vec<StepOutput>> = HashMap::new();

@@ -111,7 +111,7 @@ impl Execution {
             let cached = context.find_cached(&parts.key()).await?;
             plan.push(plan_step(&context.caller, &context.project, &step, &parts, cached.is_some()).await?);
             if let Some((run, outputs)) = cached {
-                context.keep(&step, run.id, outputs);
+                context.record_outputs(&step, run.id, outputs);
             }
         }
         Ok(Plan { steps: plan, pending })

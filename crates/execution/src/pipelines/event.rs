@@ -46,7 +46,7 @@ pub enum PipelineEvent {
     SourceEmpty {
         /// The dataset.
         dataset: DatasetName,
-        /// Where its source looks, as it is declared.
+        /// The location of its source, as declared.
         files: String,
     },
     /// Files of a source may still be being written, so they are loaded later.

@@ -117,7 +117,7 @@ pub(super) async fn execute(
         }
     }
     let reused = context.reused.lock().unwrap_or_else(PoisonError::into_inner).len();
-    if executed > 0 || !failures.is_empty() || context.came_back() {
+    if executed > 0 || !failures.is_empty() || context.returned_to_earlier() {
         context.store_reused().await?;
     }
     if executed > 0 || reused > 0 {
@@ -232,7 +232,7 @@ fn translate(event: &CollectEvent<'_>) -> PipelineEvent {
     }
 }
 
-/// Takes a step's outputs from the newest attempt of the same key, if they are all still there;
+/// Reuses a step's outputs from the latest attempt with the same key, if all of them still exist;
 /// else gives the key's parts, by which the step has to run.
 async fn reuse(context: &Arc<Context>, step: &StepName) -> Result<Option<KeyParts>> {
     let parts = steps::key(context, step).await?;
@@ -244,7 +244,7 @@ async fn reuse(context: &Arc<Context>, step: &StepName) -> Result<Option<KeyPart
     let mut reused = steps::new_attempt(context, step, &parts, id, StepRunState::Cached);
     reused.reused_from = Some(run.id);
     context.reused.lock().unwrap_or_else(PoisonError::into_inner).push(reused);
-    context.keep(step, run.id, outputs);
+    context.record_outputs(step, run.id, outputs);
     Ok(None)
 }
 

@@ -109,8 +109,8 @@ pub(crate) fn export_hint(flavor: &str) -> String {
     format!("export it in the step: `{command}`, and write the result to `model.onnx` in the model folder")
 }
 
-/// Keeps a model's files and gives its manifest.
-pub(crate) async fn keep(kernel: &Kernel, files: Vec<(&str, Vec<u8>)>) -> Result<Manifest> {
+/// Stores a model's files as blobs and returns their manifest.
+pub(crate) async fn store(kernel: &Kernel, files: Vec<(&str, Vec<u8>)>) -> Result<Manifest> {
     let mut kept = Vec::with_capacity(files.len());
     for (path, bytes) in files {
         let blob = kernel.services.blobs.put_bytes(bytes).await?;

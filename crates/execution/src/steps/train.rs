@@ -55,7 +55,7 @@ pub(super) async fn run(
     match trained {
         Ok(mut trained) => {
             trained.signature.declare_times(|name| column_class(context, name));
-            keep(context, step, id, run, trained).await
+            record_training(context, step, id, run, trained).await
         }
         Err(error) => {
             model::end_run(
@@ -71,7 +71,7 @@ pub(super) async fn run(
     }
 }
 
-async fn keep(
+async fn record_training(
     context: &Context,
     step: &StepName,
     id: StepRunId,
@@ -100,7 +100,7 @@ async fn keep(
         ("model.onnx", trained.onnx),
         ("signature.json", signature_text.into_bytes()),
     ];
-    let manifest = model::keep(kernel, files).await?;
+    let manifest = model::store(kernel, files).await?;
     let mut artifacts = model::artifacts("model", &manifest);
     let mlmodel = MlModel::of_onnx(&trained.signature, run).text()?;
     let described = kernel.services.blobs.put_bytes(mlmodel.into_bytes()).await?;

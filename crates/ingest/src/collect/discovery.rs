@@ -212,13 +212,13 @@ impl Scan<'_> {
         Ok(FileStatus::Refused(self.refusal(&before, &record).await?))
     }
 
-    /// The error about a file that was loaded and has other content now.
+    /// The error about a file whose content has changed since it was loaded.
     async fn refusal(&self, before: &Load, now: &SourceFileRecord) -> Result<Error> {
         let file = format!("file `{}` of dataset `{}`", now.path, self.dataset.name);
         let Some(old_bytes) = self.grown_from(before, now).await? else {
-            let message = format!("{file} was loaded before and has other content now");
+            let message = format!("{file} was loaded before, and its content has changed");
             return Ok(Error::new(ErrorCode::FileChanged, message).with_hint(
-                "give the new content a name of its own, or declare `on_change = \"replace\"` at the source",
+                "write the new content to a file with a new name, or declare `on_change = \"replace\"` at the source",
             ));
         };
         let message = format!(

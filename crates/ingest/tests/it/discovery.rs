@@ -87,7 +87,7 @@ async fn a_committed_file_with_other_content_is_refused_and_does_not_affect_othe
         (vec![ErrorCode::FileChanged], vec!["b.csv".to_owned()])
     );
     let error = &collected.failed[0].1;
-    assert_eq!(error.message(), "file `a.csv` of dataset `flown` was loaded before and has other content now");
+    assert_eq!(error.message(), "file `a.csv` of dataset `flown` was loaded before, and its content has changed");
     assert!(error.hint().unwrap().contains("on_change = \"replace\""), "{:?}", error.hint());
     assert_eq!(test.values("SELECT n FROM flown ORDER BY n").await, "1 2");
 }
@@ -221,7 +221,7 @@ async fn pending_files_are_counted_and_nothing_is_loaded() {
     test.offer(&[("b.csv", "n\n2\n"), ("c.csv", "n\n3\n")]);
     assert_eq!(pending().await, ["flown 2 new files"]);
     test.offer(&[("a.csv", "n\n11\n")]);
-    let problem = "file `a.csv` of dataset `flown` was loaded before and has other content now";
+    let problem = "file `a.csv` of dataset `flown` was loaded before, and its content has changed";
     assert_eq!(pending().await, [format!("flown cannot be collected: {problem}")]);
 }
 

@@ -98,5 +98,5 @@ async fn a_file_that_only_grew_is_refused_with_both_sizes_and_the_remedy() {
     );
     test.offer(&[("a.csv", "n\n3\n2\n")]);
     let error = test.collect().await.failed.remove(0).1;
-    assert!(error.message().ends_with("has other content now"), "{}", error.message());
+    assert!(error.message().ends_with("its content has changed"), "{}", error.message());
 }

@@ -56,7 +56,7 @@ impl Endpoints {
         let (canary, champion) = (&deployment.routes.canary()?.version.stats, &deployment.champion().stats);
         let lacking = match canary.fallbacks() {
             0 => String::new(),
-            fallbacks => format!(", {fallbacks} besides lacked its inputs"),
+            fallbacks => format!(", {fallbacks} more lacked one of its inputs"),
         };
         if canary.requests() < declared.min_requests {
             return Some(format!("{} of {} requests answered{lacking}", canary.requests(), declared.min_requests));
@@ -128,7 +128,7 @@ impl Endpoints {
         let digest = digest.as_deref();
         let behind = self.promote(caller, project, endpoint, number, decision, digest, kind, cause, None).await?;
         let message = format!(
-            "version {number} answers at `{}`: its canary lasted and answered {} requests{behind}",
+            "version {number} answers at `{}`: its canary has ended after {} requests{behind}",
             endpoint.name,
             canary.requests()
         );

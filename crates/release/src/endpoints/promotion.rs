@@ -51,8 +51,8 @@ pub(super) fn promotion(
     }
 }
 
-/// The last of a transaction that changed who answers, at one endpoint each; with the refusal of the release it
-/// took back at the first.
+/// Stores the promotions of a transaction, one for each endpoint whose routes it changed, as its last write; the first has the
+/// refusal of the release that was rolled back.
 pub(super) async fn store_promotions(
     tx: &mut perennial_store::Tx,
     changes: &[Promotion],
@@ -165,8 +165,8 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// One call back: ends a canary under way, else puts the champion before this one back. Needs no gate. The version that
-    /// is taken back stays back until a person names it.
+    /// Ends the active canary, or else restores the previous champion, without gates. The version that was rolled back is
+    /// refused until a person releases it again.
     pub async fn rollback(
         self: &Arc<Self>,
         caller: &Caller,

@@ -35,7 +35,7 @@ async fn work(trained: &TrainedProject) {
     trained.test.app.worker().run_due().await.unwrap();
 }
 
-/// How far the newest release came, and its request.
+/// The progress of the latest release, and the state of its request.
 async fn outcome(trained: &TrainedProject) -> (ReleaseOutcome, Option<ApprovalRequestState>) {
     let details = releases::get(&trained.test.system(), &trained.project, &newest(trained).await).await.unwrap();
     (details.outcome, details.request.map(|request| request.state))

@@ -62,7 +62,7 @@ async fn a_canary_is_promoted_after_its_duration_and_its_requests() {
     trained.test.clock.advance(3 * DAY_MS - 1);
     assert_eq!(evaluate(&trained).await, None, "it has not lasted");
     trained.test.clock.advance(1);
-    let expected = "version 2 answers at `delay`: its canary lasted and answered 4 requests";
+    let expected = "version 2 answers at `delay`: its canary has ended after 4 requests";
     assert_eq!(evaluate(&trained).await, Some((expected.to_owned(), false)));
     assert_eq!((routes(&trained, "delay"), alias(&trained).await), (vec![(Champion, 2)], Some(2)));
     let last = promotions(&trained).await.pop().unwrap();

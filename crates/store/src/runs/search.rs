@@ -23,7 +23,7 @@ const KEYS: [&str; ORDER_MAX] = ["key0", "key1", "key2", "key3", "key4", "key5",
 /// What is searched for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunSearch {
-    /// The experiments to look in; none gives no runs.
+    /// The experiments to search; an empty list finds no runs.
     pub experiment_ids: Vec<ExperimentId>,
     /// Deleted or not; `None` takes both.
     pub lifecycle: Option<Lifecycle>,

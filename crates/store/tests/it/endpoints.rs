@@ -1,4 +1,4 @@
-//! Endpoints: who answers, and the canary on its way.
+//! Endpoints: their champions and canaries.
 
 use futures::future::join_all;
 use perennial_core::entity::{Endpoint, NewCanary, RegisteredModel};
@@ -84,7 +84,7 @@ async fn a_canary_starts_is_evaluated_and_ends(db: &Db) {
     assert_eq!(
         (waiting.canary_state, waiting.generation),
         (Some(CanaryState::Waiting), 2),
-        "who answers did not change"
+        "the routes did not change"
     );
     write_tx!(db.store, tx => { Ok(endpoints::apply_canary(tx, &waiting, CanaryEvent::RollBack, NOW).await?) })
         .unwrap();

@@ -9,7 +9,7 @@ use crate::fixtures::{principal, project};
 
 on_both! { single_grants_of_an_earlier_version_keep_their_role_and_scope }
 
-/// Takes back the migration that gives a principal several grants, and stores grants as they were before.
+/// Reverts the migration that gives a principal several grants, and stores grants as they were before.
 const BEFORE_SEVERAL_GRANTS: &str = "
 DROP TABLE grants;
 CREATE TABLE grants (

@@ -1,4 +1,4 @@
-//! Points of metrics: what is one point, which is the latest, in which order they come.
+//! Points of metrics: what is one point, which is the latest, and their order.
 
 use perennial_core::entity::{MetricPoint, RunBatch};
 use perennial_store::metrics;

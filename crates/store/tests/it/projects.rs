@@ -148,7 +148,7 @@ async fn a_source_grant_is_stored_once(db: &Db) {
     }
 }
 
-/// Takes back the migration that records approvers of project files.
+/// Reverts the migration that records approvers of project files.
 const BEFORE_APPROVERS: &str = "ALTER TABLE project_files DROP COLUMN approver; DROP TABLE source_grants; \
     DROP TABLE ledger_stamps; DELETE FROM _sqlx_migrations WHERE version = 8;";
 

@@ -108,7 +108,7 @@ on_both! {
     experiments_of_an_earlier_version_keep_their_runs_and_tags,
 }
 
-/// Sets a load to the state of an earlier version, and takes back the migration that renames the state.
+/// Sets a load to the state of an earlier version, and reverts the migration that renames the state.
 const BEFORE_REJECTED: &str = "UPDATE loads SET state = 'discarded'; DELETE FROM _sqlx_migrations WHERE version = 2;";
 
 async fn a_discarded_load_of_an_earlier_version_is_rejected(db: &Db) {
@@ -124,7 +124,7 @@ async fn a_discarded_load_of_an_earlier_version_is_rejected(db: &Db) {
     again.close().await.unwrap();
 }
 
-/// Takes back the migration that stores the files of loads in a table.
+/// Reverts the migration that stores the files of loads in a table.
 const BEFORE_LOAD_FILES: &str = "DROP TABLE load_files; ALTER TABLE loads ADD COLUMN source_path TEXT; \
     CREATE INDEX loads_by_path ON loads (dataset_id, source_path, id); DELETE FROM _sqlx_migrations WHERE version = 6;";
 

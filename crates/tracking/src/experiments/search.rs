@@ -20,7 +20,7 @@ pub struct Search {
     pub filter: String,
     /// Deleted or not; `None` takes both.
     pub lifecycle: Option<Lifecycle>,
-    /// The order, key by key; newest first when nothing is said.
+    /// The order, key by key; newest first by default.
     pub order: Vec<String>,
     /// Where the page before ended.
     pub after: Option<String>,

@@ -1,4 +1,4 @@
-//! Rows as a scoring request sends them, on their way to columns.
+//! Converts the rows of a scoring request to columns.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ fn is_long_integer(number: &str) -> bool {
     is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
 }
 
-/// Columns by name, as they came.
+/// Columns by name, with the values as they were sent.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::inference) struct Table<'a> {
     columns: Vec<(String, Vec<Cell<'a>>)>,

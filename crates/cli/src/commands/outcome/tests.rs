@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 
-/// A run that ended in a state, with the fields that say how far its release came.
+/// A run that ended in a state, with the fields of the progress of its release.
 fn run(state: &str, release: &Value) -> Value {
     let mut run = json!({
         "state": state, "held": 0,

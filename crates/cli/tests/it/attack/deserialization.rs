@@ -37,7 +37,7 @@ fn tar_with_link() -> Vec<u8> {
     block
 }
 
-/// Artifacts come back byte by byte, as a download that no browser shows.
+/// Artifacts are returned byte by byte, as a download that no browser shows.
 async fn artifacts(target: &Target, _: Chance) -> Outcome {
     let mut outcome = Outcome::default();
     let experiment = &target.alpha_ids["experiment"];

@@ -18,7 +18,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// The status line and the header fields.
     pub(super) head: String,
-    /// The body as it came, without decoding chunks.
+    /// The body as received, without decoding chunks.
     pub(super) body: String,
 }
 

@@ -313,7 +313,7 @@ impl Worker {
     /// Starts a pipeline run and follows it to its end.
     async fn run(&self, kind: &str) -> Result<Value, ServerGone> {
         self.journal().runs_sent += 1;
-        // Versions that were rolled back come back, so that the alias keeps moving.
+        // Versions that were rolled back are released again, so that the alias keeps moving.
         let again = (kind == "release").then_some(NOTE);
         let body = json!({ "kind": kind, "cause": NOTE, "options": { "again": again } });
         let run = self.server.post(&format!("{BASE}/pipeline-runs"), &body).await?;

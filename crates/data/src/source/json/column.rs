@@ -17,23 +17,23 @@ use super::lines::for_each_element;
 use crate::error::{Error, Result};
 
 /// The values that a line may still have.
-pub(super) struct Room {
+pub(super) struct ValueBudget {
     all: usize,
     left: Option<usize>,
 }
 
-impl Room {
+impl ValueBudget {
     pub(super) fn new(values: usize) -> Self {
         Self { all: values, left: Some(values) }
     }
 
-    /// Takes the room of one value; `None` when there is none left.
+    /// Counts one value; `None` when the limit is reached.
     fn take(&mut self) -> Option<()> {
         self.left = self.left?.checked_sub(1);
         self.left.map(drop)
     }
 
-    /// Whether a value had no room.
+    /// Whether a value exceeded the limit.
     pub(super) fn is_exhausted(&self) -> bool {
         self.left.is_none()
     }
@@ -80,19 +80,19 @@ impl JsonColumn {
         }
     }
 
-    /// Appends a value given as JSON text; `None` when it is not of the column's type, or has more values than `room`.
+    /// Appends a value given as JSON text; `None` when it is not of the column's type, or has more values than `budget`.
     /// After `None` the column is invalid.
-    pub(super) fn push(&mut self, value: &str, room: &mut Room) -> Option<()> {
+    pub(super) fn push(&mut self, value: &str, budget: &mut ValueBudget) -> Option<()> {
         if value.starts_with('n') {
-            return self.push_null(room);
+            return self.push_null(budget);
         }
-        room.take()?;
+        budget.take()?;
         match (value.as_bytes().first()?, &mut *self) {
             (b'[', Self::List { values, lengths, nulls, .. }) => {
                 let mut length = 0;
                 for_each_element(value, |element| {
                     length += 1;
-                    values.push(element, room)
+                    values.push(element, budget)
                 })?;
                 lengths.push(length);
                 nulls.append_non_null();
@@ -100,7 +100,7 @@ impl JsonColumn {
             (b'{', Self::Struct { fields, members, nulls }) => {
                 let given: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(value).ok()?;
                 for (member, field) in members.iter_mut().zip(fields.iter()) {
-                    member.push(given.get(field.name().as_str()).map_or("null", |value| value.get()), room)?;
+                    member.push(given.get(field.name().as_str()).map_or("null", |value| value.get()), budget)?;
                 }
                 nulls.append_non_null();
             }
@@ -116,8 +116,8 @@ impl JsonColumn {
         Some(())
     }
 
-    fn push_null(&mut self, room: &mut Room) -> Option<()> {
-        room.take()?;
+    fn push_null(&mut self, budget: &mut ValueBudget) -> Option<()> {
+        budget.take()?;
         match self {
             Self::Scalar(builder) => builder.push_null(),
             Self::Binary(builder) => builder.append_null(),
@@ -126,7 +126,7 @@ impl JsonColumn {
                 nulls.append_null();
             }
             Self::Struct { members, nulls, .. } => {
-                members.iter_mut().try_for_each(|member| member.push_null(room))?;
+                members.iter_mut().try_for_each(|member| member.push_null(budget))?;
                 nulls.append_null();
             }
         }

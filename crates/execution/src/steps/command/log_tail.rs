@@ -58,7 +58,7 @@ pub(super) async fn follow(context: &Context, step: &StepName, place: &Path, mut
     }
 }
 
-/// Bytes on their way to lines.
+/// Bytes of a line that is not complete yet.
 #[derive(Default)]
 struct Lines {
     pending: Vec<u8>,

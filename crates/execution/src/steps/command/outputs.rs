@@ -16,7 +16,7 @@ pub(super) fn find(here: &Path, path: &str) -> Result<Option<PathBuf>> {
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         place.push(part);
-        let Some(found) = look(&place, path)? else { return Ok(None) };
+        let Some(found) = find_metadata(&place, path)? else { return Ok(None) };
         if found.is_symlink() {
             return Err(refused(path, "is a link").with_hint("write the file itself there, no link to it"));
         }
@@ -57,7 +57,7 @@ pub(super) fn metrics(here: &Path) -> Result<String> {
     Ok(text)
 }
 
-fn look(place: &Path, path: &str) -> Result<Option<Metadata>> {
+fn find_metadata(place: &Path, path: &str) -> Result<Option<Metadata>> {
     match std::fs::symlink_metadata(place) {
         Ok(found) => Ok(Some(found)),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
