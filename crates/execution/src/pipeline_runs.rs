@@ -30,7 +30,7 @@ const RUN_EVENTS: [&str; 3] = ["step_started", "decided", "released"];
 /// Kinds of events about loads: one for each file.
 const LOAD_EVENTS: [&str; 2] = ["load_ended", "load_failed"];
 /// Followers poll at this interval even without a notification: another server may execute the run.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Pipeline runs of a project, newest first.
 pub async fn list(
@@ -98,7 +98,7 @@ impl Execution {
                 let is_last = is_over && events.len() < EVENTS_MAX as usize;
                 return Ok((events, is_last));
             }
-            let until = deadline.min(now + LOOK_AGAIN);
+            let until = deadline.min(now + POLL_INTERVAL);
             // Notified or timed out, the store is read again.
             let _ = tokio::time::timeout_at(until, woken).await;
         }

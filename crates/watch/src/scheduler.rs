@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::watch::{Due, Watch};
+use crate::{freshness, triggers};
 use perennial_core::clock::Instant;
 use perennial_core::entity::Endpoint;
 use perennial_core::ledger::Chain;
@@ -12,23 +14,18 @@ use perennial_ingest::source_alerts;
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 use perennial_store::{endpoints, ledger, projects};
-use serde::Serialize;
-
-use crate::watch::{Due, Watch};
-use crate::{freshness, triggers};
 
 /// Rounds of running what is due at one instant; each can make more due.
 const ROUNDS_MAX: usize = 16;
 
 /// An action of the scheduler.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchedulerEvent {
     /// When, on the project clock.
     pub project_ms: i64,
-    /// What happened, in one line.
+    /// The event, in one line.
     pub message: String,
     /// Whether it needs the attention of a person: a held load, an alert, a rolled-back canary, a failure.
-    #[serde(rename = "needs_look")]
     pub needs_attention: bool,
 }
 

@@ -140,7 +140,7 @@ fn trailing_zeros_of_a_decimal_do_not_count() {
 }
 
 #[test]
-fn equal_looking_values_of_different_classes_differ() {
+fn equal_texts_of_different_classes_differ() {
     let hashes = [
         one(&Value::Int(1)),
         one(&Value::Bool(true)),

@@ -16,7 +16,7 @@ use crate::fixtures::{NOW, experiment, run};
 use crate::search_model::{Filling, by_order, clauses, fillings, holds, orders};
 use crate::tracking::{create, log, param, point, tag};
 
-on_both! { search_agrees_with_a_naive_look, a_foreign_page_token_is_refused, wildcards_of_one_database_mean_nothing_in_another, long_lists_are_taken }
+on_both! { search_agrees_with_a_naive_search, a_foreign_page_token_is_refused, wildcards_of_one_database_mean_nothing_in_another, long_lists_are_taken }
 
 const SEARCHES: usize = 250;
 
@@ -66,7 +66,7 @@ async fn fill(db: &Db, fillings: Vec<Filling>) -> (Vec<ExperimentId>, Vec<(Run, 
     (experiments.iter().map(|experiment| experiment.id).collect(), all.into_iter().zip(data).collect())
 }
 
-async fn search_agrees_with_a_naive_look(db: &Db) {
+async fn search_agrees_with_a_naive_search(db: &Db) {
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(7_041), ..Config::default() });
     let draw = |runner: &mut TestRunner| prop::collection::vec(fillings(), 40).new_tree(runner).unwrap().current();
     let (experiments, all) = fill(db, draw(&mut runner)).await;

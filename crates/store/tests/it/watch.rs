@@ -13,7 +13,7 @@ use crate::fixtures::{NOW, pipeline_run, project};
 
 on_both! {
     a_segment_becomes_a_load_once,
-    a_later_look_is_a_new_revision,
+    a_later_evaluation_is_a_new_revision,
     a_reference_is_fixed_once,
     an_alert_fires_once_for_each_window,
     a_trigger_fires_once_for_each_cause,
@@ -79,7 +79,7 @@ fn result(project: ProjectId, window: i64, number: i64, kind: MonitorResultKind,
     }
 }
 
-async fn a_later_look_is_a_new_revision(db: &Db) {
+async fn a_later_evaluation_is_a_new_revision(db: &Db) {
     let project = project(&db.store, "p").await;
     let results = [
         result(project.id, 0, 1, MonitorResultKind::Inputs, 1),
