@@ -50,7 +50,8 @@ async fn main() -> Result<()> {
 
     forget_sums(&url).await?;
     let completed =
-        beside(&store, other.run_id, async { Ok(run_contents::complete_sum(&store, run.run_id).await?) }).await?;
+        Box::pin(beside(&store, other.run_id, async { Ok(run_contents::complete_sum(&store, run.run_id).await?) }))
+            .await?;
     println!(
         "completing the sum of an earlier run: {:.0} ms; longest other write {:.1} ms",
         ms(completed.elapsed),
