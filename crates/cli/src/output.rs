@@ -149,7 +149,7 @@ pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> Exi
 }
 
 /// Whether a response reports a defect or a failure of the server: the same errors as of a command's own host. A server that is
-/// busy or not ready is no failure, though its status is 503.
+/// busy or not ready is not a failure, though its status is 503.
 fn is_internal(response: &ErrorResponse) -> bool {
     match ErrorCode::ALL.iter().find(|code| code.name() == response.code) {
         Some(code) => code.kind() == ErrorKind::Internal,

@@ -142,17 +142,6 @@ struct Misfit {
     inputs: Frame,
 }
 
-/// The error of a version that did not answer.
-fn failed(number: i64, cause: PredictError) -> Error {
-    let message = format!("version {number} failed to answer");
-    match cause {
-        PredictError::Runtime(error) if error.kind() != ErrorKind::Internal => {
-            error.with_message(format!("{message}: {}", error.message()))
-        }
-        cause => Error::internal(message, cause),
-    }
-}
-
 /// Computes the scores of one version.
 async fn compute(
     deployment: &Deployment,

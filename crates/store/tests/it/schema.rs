@@ -176,7 +176,7 @@ async fn the_paths_of_an_earlier_version_become_files(db: &Db) {
     again.close().await.unwrap();
 }
 
-/// Takes back the migration that makes the names of experiments unique in their projects.
+/// Reverts the migration that makes the names of experiments unique in their projects.
 const BEFORE_NAMES_OF_PROJECTS_SQLITE: &str = "PRAGMA foreign_keys = OFF; \
     CREATE TABLE earlier (id INTEGER PRIMARY KEY AUTOINCREMENT, project_id TEXT NOT NULL REFERENCES projects (id), \
     name TEXT NOT NULL UNIQUE, artifact_location TEXT NOT NULL, lifecycle TEXT NOT NULL, created_ms BIGINT NOT NULL, \
