@@ -1,5 +1,6 @@
 //! Parquet files.
 
+mod decompressed;
 mod limits;
 mod thrift;
 mod wide;
@@ -21,6 +22,7 @@ use super::{BATCH_BYTES, BATCH_CELLS, BATCH_ROWS, BatchSink, LocalFile, NUMBER_A
 use crate::error::{Error, Result};
 use crate::origin::Origin;
 use crate::types::{canonical_schema, with_warning};
+use decompressed::check_decompressed;
 use limits::{Excess, check_footer, check_pages};
 use wide::WideIntegers;
 
@@ -64,7 +66,7 @@ fn typed(field: &Arc<Field>, original: &Field, wide: &WideIntegers, known: Optio
 
 /// Reads the rows of one file, in the file's types; times without a zone are instants.
 pub(crate) fn read(file: &LocalFile, times: &LocalTimes, sink: &mut BatchSink<'_>) -> Result<()> {
-    let builder = open(file)?;
+    let builder = open_to_read(file)?;
     let rows = batch_rows(&builder);
     let reader = builder.with_batch_size(rows).build().map_err(|cause| invalid(file, cause))?;
     let mut row = 1;
@@ -156,6 +158,15 @@ fn open(file: &LocalFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata))
 }
 
+/// As [`open`], for a reader that decompresses pages.
+fn open_to_read(file: &LocalFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let builder = open(file)?;
+    let failed = |cause| Error::storage(format!("reading {}", file.label), cause);
+    let checked = check_decompressed(&mut file.open()?, builder.metadata()).map_err(failed)?;
+    checked.map_err(|excess| too_large(file, &excess))?;
+    Ok(builder)
+}
+
 /// The field with texts as views of the pages that have them.
 fn with_views(field: &Arc<Field>) -> Arc<Field> {
     let kind = match field.data_type() {
@@ -170,7 +181,7 @@ fn with_views(field: &Arc<Field>) -> Arc<Field> {
 
 fn too_large(file: &LocalFile, excess: &Excess) -> Error {
     match excess {
-        Excess::Footer | Excess::Page(_) => Error::SourceFile {
+        Excess::Footer | Excess::Page(_) | Excess::Decompressed(_) => Error::SourceFile {
             message: format!("{} is not a complete Parquet file: {excess}", file.label),
             hint: Some(excess.hint().into()),
             source: None,

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use perennial_core::schema::DEPTH_MAX;
 
 use super::thrift::{Compact, Kind};
@@ -37,6 +37,8 @@ pub(super) enum Excess {
     Wide,
     #[error("a page of column `{0}` is invalid")]
     Page(String),
+    #[error("a page of column `{0}` has more bytes than its header claims")]
+    Decompressed(String),
     #[error("the pages of a row group take {0} bytes of memory at once, expected at most {PAGES_BYTES_MAX}")]
     Memory(u64),
     #[error("column `{column}` claims {values} values in {bytes} bytes")]
@@ -47,7 +49,9 @@ impl Excess {
     /// The remedy.
     pub(super) fn hint(&self) -> &'static str {
         match self {
-            Self::Footer | Self::Page(_) => "write the file again; it may have been read while it was written",
+            Self::Footer | Self::Page(_) | Self::Decompressed(_) => {
+                "write the file again; it may have been read while it was written"
+            }
             Self::LongFooter(_) | Self::Memory(_) => "write the file with smaller row groups and pages",
             Self::Deep | Self::Wide => "write fewer, flatter columns, or nested values as text",
             Self::Values { .. } => "write the rows into several files, or without nested repetition",
@@ -156,17 +160,16 @@ fn check_pages_up_to(
         let mut memory = 0_u64;
         for column in group.columns() {
             let name = || column.column_path().string();
-            let (start, end) = match (column.dictionary_page_offset(), column.data_page_offset()) {
-                (Some(dictionary), data) if dictionary > 0 => (dictionary.min(data), column.compressed_size()),
-                (_, data) => (data, column.compressed_size()),
-            };
-            let (Ok(start), Ok(size)) = (u64::try_from(start), u64::try_from(end)) else {
+            let Some(range) = bytes_of(column, length) else { return Ok(Err(Excess::Page(name()))) };
+            let size = range.end - range.start;
+            let mut pages = Pages::default();
+            let complete = each_page(file, range, length, |_, _, header| {
+                pages.add(header);
+                Ok(true)
+            })?;
+            if !complete {
                 return Ok(Err(Excess::Page(name())));
-            };
-            let Some(end) = start.checked_add(size).filter(|end| *end <= length) else {
-                return Ok(Err(Excess::Page(name())));
-            };
-            let Some(pages) = Pages::read(file, start..end, length)? else { return Ok(Err(Excess::Page(name()))) };
+            }
             memory = memory.saturating_add(pages.largest).saturating_add(pages.dictionary);
             if memory > bytes_max {
                 return Ok(Err(Excess::Memory(memory)));
@@ -198,35 +201,54 @@ struct Pages {
     dictionary: u64,
 }
 
-impl Pages {
-    /// Reads the headers in a range of the file; `None` for invalid ones. Some writers claim a range that ends inside of
-    /// the last page.
-    fn read(file: &mut File, range: Range<u64>, length: u64) -> std::io::Result<Option<Self>> {
-        let (mut pages, mut bytes, mut start) = (Self::default(), Vec::new(), range.start);
-        while start < range.end {
-            bytes.clear();
-            file.seek(SeekFrom::Start(start))?;
-            // Most headers are short.
-            let mut header = None;
-            for limit in [256, HEADER_BYTES_MAX] {
-                let most = (limit - bytes.len()) as u64;
-                Read::by_ref(file).take(most).read_to_end(&mut bytes)?;
-                header = PageHeader::read(&bytes);
-                if header.is_some() {
-                    break;
-                }
-            }
-            let Some(header) = header else { return Ok(None) };
-            let next = start + header.bytes as u64 + header.compressed;
-            if next > length {
-                return Ok(None);
-            }
-            pages.add(&header);
-            start = next;
-        }
-        Ok(Some(pages))
-    }
+/// The range of the bytes of a column chunk in a file of `length` bytes; `None` for an invalid one.
+pub(super) fn bytes_of(column: &ColumnChunkMetaData, length: u64) -> Option<Range<u64>> {
+    let start = match (column.dictionary_page_offset(), column.data_page_offset()) {
+        (Some(dictionary), data) if dictionary > 0 => dictionary.min(data),
+        (_, data) => data,
+    };
+    let start = u64::try_from(start).ok()?;
+    let end = start.checked_add(u64::try_from(column.compressed_size()).ok()?)?;
+    (end <= length).then_some(start..end)
+}
 
+/// Calls `page` with the header of each page in a range of the file and the position after it, until it returns `false`;
+/// `false` for an invalid header. Some writers claim a range that ends inside of the last page.
+pub(super) fn each_page(
+    file: &mut File,
+    range: Range<u64>,
+    length: u64,
+    mut page: impl FnMut(&mut File, u64, &PageHeader) -> std::io::Result<bool>,
+) -> std::io::Result<bool> {
+    let (mut bytes, mut start) = (Vec::new(), range.start);
+    while start < range.end {
+        bytes.clear();
+        file.seek(SeekFrom::Start(start))?;
+        // Most headers are short.
+        let mut header = None;
+        for limit in [256, HEADER_BYTES_MAX] {
+            let most = (limit - bytes.len()) as u64;
+            Read::by_ref(file).take(most).read_to_end(&mut bytes)?;
+            header = PageHeader::read(&bytes);
+            if header.is_some() {
+                break;
+            }
+        }
+        let Some(header) = header else { return Ok(false) };
+        let content = start + header.bytes as u64;
+        let next = content + header.compressed;
+        if next > length {
+            return Ok(false);
+        }
+        if !page(file, content, &header)? {
+            return Ok(true);
+        }
+        start = next;
+    }
+    Ok(true)
+}
+
+impl Pages {
     fn add(&mut self, header: &PageHeader) {
         if header.is_dictionary {
             self.dictionary = self.dictionary.max(header.decompressed);
@@ -238,14 +260,18 @@ impl Pages {
 }
 
 /// The header of a page.
-#[derive(Debug, PartialEq, Eq)]
-struct PageHeader {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PageHeader {
     /// Its own length.
     bytes: usize,
-    compressed: u64,
-    decompressed: u64,
+    pub(super) compressed: u64,
+    pub(super) decompressed: u64,
     values: u64,
     is_dictionary: bool,
+    /// Bytes of levels before the values, which are not compressed: in pages of version 2.
+    pub(super) levels: u64,
+    /// Whether the values are stored as they are, whatever the compression of the column.
+    pub(super) is_stored: bool,
 }
 
 impl PageHeader {
@@ -255,10 +281,10 @@ impl PageHeader {
         const DATA: i64 = 5;
         const DICTIONARY: i64 = 7;
         const DATA_V2: i64 = 8;
-        let mut header = Compact::new(bytes);
+        let mut rest = Compact::new(bytes);
         let (mut compressed, mut decompressed) = (None, None);
-        let (mut values, mut is_dictionary) = (0, false);
-        header.each_field(|fields, id, kind| match id {
+        let mut header = Self::default();
+        rest.each_field(|fields, id, kind| match id {
             DECOMPRESSED if kind.is_integer() => {
                 decompressed = u64::try_from(fields.integer()?).ok();
                 Some(())
@@ -268,24 +294,39 @@ impl PageHeader {
                 Some(())
             }
             DATA | DICTIONARY | DATA_V2 if kind == Kind::STRUCT => {
-                is_dictionary |= id == DICTIONARY;
-                // The number of values is the first field of each.
-                fields.each_field(|fields, id, kind| match id {
-                    1 if kind.is_integer() => {
-                        values = u64::try_from(fields.integer()?).ok()?;
-                        Some(())
-                    }
-                    _ => fields.skip(kind),
-                })
+                header.is_dictionary |= id == DICTIONARY;
+                header.read_content(fields, id == DATA_V2)
             }
             _ => fields.skip(kind),
         })?;
         Some(Self {
-            bytes: bytes.len() - header.remaining(),
+            bytes: bytes.len() - rest.remaining(),
             compressed: compressed?,
             decompressed: decompressed?,
-            values,
-            is_dictionary,
+            ..header
+        })
+    }
+
+    /// Reads the part of the header that depends on the kind of the page.
+    fn read_content(&mut self, fields: &mut Compact<'_>, is_version_2: bool) -> Option<()> {
+        const VALUES: i64 = 1;
+        const DEFINITION_LEVELS: i64 = 5;
+        const REPETITION_LEVELS: i64 = 6;
+        const IS_COMPRESSED: i64 = 7;
+        fields.each_field(|fields, id, kind| match id {
+            VALUES if kind.is_integer() => {
+                self.values = u64::try_from(fields.integer()?).ok()?;
+                Some(())
+            }
+            DEFINITION_LEVELS | REPETITION_LEVELS if is_version_2 && kind.is_integer() => {
+                self.levels = self.levels.checked_add(u64::try_from(fields.integer()?).ok()?)?;
+                Some(())
+            }
+            IS_COMPRESSED if is_version_2 => {
+                self.is_stored = kind == Kind::FALSE;
+                fields.skip(kind)
+            }
+            _ => fields.skip(kind),
         })
     }
 }

@@ -9,6 +9,8 @@ const DEPTH_MAX: usize = 16;
 pub(super) struct Kind(u8);
 
 impl Kind {
+    /// The value `false`: the type of a boolean field is its value.
+    pub(super) const FALSE: Self = Self(2);
     pub(super) const LIST: Self = Self(9);
     pub(super) const STRUCT: Self = Self(12);
 

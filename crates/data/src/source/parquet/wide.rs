@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef, UInt64Type};
 use datafusion::parquet::arrow::ProjectionMask;
 
-use super::{invalid, open};
+use super::{invalid, open_to_read};
 use crate::error::Result;
 use crate::source::{BATCH_ROWS, LocalFile};
 
@@ -35,7 +35,7 @@ impl WideIntegers {
     }
 
     fn scan(&mut self, file: &LocalFile, columns: Vec<usize>) -> Result<()> {
-        let builder = open(file)?;
+        let builder = open_to_read(file)?;
         let only = ProjectionMask::roots(builder.parquet_schema(), columns);
         let reader = builder.with_projection(only).with_batch_size(BATCH_ROWS).build();
         for batch in reader.map_err(|cause| invalid(file, cause))? {

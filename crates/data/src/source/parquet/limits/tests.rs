@@ -137,7 +137,7 @@ fn a_row_with_more_values_than_its_bytes_can_have_is_refused() {
 #[test]
 fn pages_that_are_large_together_are_refused_before_they_are_decompressed() {
     let header =
-        |bytes: u64| PageHeader { bytes: 10, compressed: 10, decompressed: bytes, values: 1, is_dictionary: false };
+        |bytes: u64| PageHeader { bytes: 10, compressed: 10, decompressed: bytes, values: 1, ..PageHeader::default() };
     let mut pages = Pages::default();
     pages.add(&header(5));
     pages.add(&header(9));
