@@ -145,8 +145,14 @@ pub(crate) async fn allow_sources(
     by: &Recorder,
 ) -> Result<Vec<LedgerEvent>> {
     let mut events = Vec::new();
+    let mut added: Vec<ObjectUrl> = Vec::new();
     for source in ungranted(tx, project, sources.to_vec()).await? {
-        events.extend(insert(tx, &grant(project, source.folder(), by)).await?);
+        // A folder that was granted for an earlier source may contain this one.
+        if !added.iter().any(|prefix| source.is_below(prefix)) {
+            let grant = grant(project, source.folder(), by);
+            events.extend(insert(tx, &grant).await?);
+            added.push(grant.prefix);
+        }
     }
     Ok(events)
 }

@@ -97,6 +97,15 @@ async fn a_submission_in_the_servers_own_folder_grants_the_folders_of_its_source
 }
 
 #[tokio::test]
+async fn a_source_below_the_folder_of_another_source_needs_no_grant_of_its_own() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let second = "\n[datasets.within]\nsource = { files = \"s3://bucket/in/more/*.csv\" }\nmode = \"append\"\n";
+    let file = with_source("s3://bucket/in/*.csv") + second;
+    submit_as(&test, &test.system(), &file).await.unwrap();
+    assert_eq!(prefixes(&test.system(), &project).await, [("s3://bucket/in/".to_owned(), "perennial".to_owned())]);
+}
+
+#[tokio::test]
 async fn the_servers_own_storage_is_no_source_for_anyone() {
     let (test, project) = TestApp::with_project().await.unwrap();
     for files in [
