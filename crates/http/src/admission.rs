@@ -33,30 +33,68 @@ impl RequestClass {
     }
 }
 
+/// A kind of requests, of which so many may be in flight.
+struct Requests {
+    /// What they are called in a refusal.
+    noun: &'static str,
+    quota: Quota,
+}
+
+impl Requests {
+    fn new(noun: &'static str, total_max: usize, share_max: usize) -> Self {
+        Self { noun, quota: Quota::new(total_max as u64, share_max as u64) }
+    }
+
+    fn admit(&self, holder: Holder) -> Result<Permit, HttpError> {
+        self.quota.acquire(holder, 1).map_err(|exceeded| {
+            let (max, noun) = (self.quota.max(exceeded), self.noun);
+            let busy = |message| Error::new(ErrorCode::Busy, message).with_hint("try again in a moment");
+            match exceeded {
+                Exceeded::Total => busy(format!("{max} {noun} are in flight")).into(),
+                Exceeded::Share => {
+                    let error = busy(format!("{max} {noun} of yours are in flight"));
+                    HttpError::with_status(error, StatusCode::TOO_MANY_REQUESTS)
+                }
+            }
+        })
+    }
+}
+
 /// The quotas of a server.
 pub(crate) struct Quotas {
-    ordinary: Quota,
-    long_polls: Quota,
-    probes: Quota,
-    scrapes: Quota,
-    large_predictions: Quota,
-    public: Quota,
-    authentications: Quota,
+    ordinary: Requests,
+    long_polls: Requests,
+    probes: Requests,
+    scrapes: Requests,
+    large_predictions: Requests,
+    public: Requests,
+    authentications: Requests,
     /// Bytes of bodies.
     pub(crate) body_bytes: Quota,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        let quota = |total: usize, share: usize| Quota::new(total as u64, share as u64);
         Self {
-            ordinary: quota(limits::REQUESTS_MAX, limits::REQUESTS_SHARE_MAX),
-            long_polls: quota(limits::LONG_POLLS_MAX, limits::LONG_POLLS_SHARE_MAX),
-            probes: quota(limits::PROBES_MAX, limits::PROBES_SHARE_MAX),
-            scrapes: quota(limits::SCRAPES_MAX, limits::SCRAPES_SHARE_MAX),
-            large_predictions: quota(limits::LARGE_PREDICTIONS_MAX, limits::LARGE_PREDICTIONS_SHARE_MAX),
-            public: quota(limits::PUBLIC_REQUESTS_MAX, limits::PUBLIC_REQUESTS_SHARE_MAX),
-            authentications: quota(limits::AUTHENTICATIONS_MAX, limits::AUTHENTICATIONS_SHARE_MAX),
+            ordinary: Requests::new("requests", limits::REQUESTS_MAX, limits::REQUESTS_SHARE_MAX),
+            long_polls: Requests::new("long polls", limits::LONG_POLLS_MAX, limits::LONG_POLLS_SHARE_MAX),
+            probes: Requests::new("probes", limits::PROBES_MAX, limits::PROBES_SHARE_MAX),
+            scrapes: Requests::new("requests for metrics", limits::SCRAPES_MAX, limits::SCRAPES_SHARE_MAX),
+            large_predictions: Requests::new(
+                "large predictions",
+                limits::LARGE_PREDICTIONS_MAX,
+                limits::LARGE_PREDICTIONS_SHARE_MAX,
+            ),
+            public: Requests::new(
+                "requests without credentials",
+                limits::PUBLIC_REQUESTS_MAX,
+                limits::PUBLIC_REQUESTS_SHARE_MAX,
+            ),
+            authentications: Requests::new(
+                "requests to authenticate",
+                limits::AUTHENTICATIONS_MAX,
+                limits::AUTHENTICATIONS_SHARE_MAX,
+            ),
             body_bytes: Quota::new(limits::BODY_BYTES_TOTAL_MAX, limits::BODY_BYTES_SHARE_MAX),
         }
     }
@@ -67,61 +105,27 @@ impl Quotas {
     pub(crate) fn public(&self, class: RequestClass, peer: Holder) -> Result<Option<Permit>, HttpError> {
         match class {
             RequestClass::Liveness => Ok(None),
-            RequestClass::Probe => {
-                let maxima = (limits::PROBES_MAX, limits::PROBES_SHARE_MAX);
-                take(&self.probes, peer, "probes", maxima).map(Some)
-            }
-            RequestClass::Ordinary | RequestClass::LongPoll | RequestClass::Scrape => {
-                let maxima = (limits::PUBLIC_REQUESTS_MAX, limits::PUBLIC_REQUESTS_SHARE_MAX);
-                take(&self.public, peer, "requests without credentials", maxima).map(Some)
-            }
+            RequestClass::Probe => self.probes.admit(peer).map(Some),
+            RequestClass::Ordinary | RequestClass::LongPoll | RequestClass::Scrape => self.public.admit(peer).map(Some),
         }
     }
 
     /// Admits the computation of a large prediction.
     pub(crate) fn large_prediction(&self, principal: Holder) -> Result<Permit, HttpError> {
-        let maxima = (limits::LARGE_PREDICTIONS_MAX, limits::LARGE_PREDICTIONS_SHARE_MAX);
-        take(&self.large_predictions, principal, "large predictions", maxima)
+        self.large_predictions.admit(principal)
     }
 
     /// Admits a request to authentication.
     pub(crate) fn authentication(&self, peer: Holder) -> Result<Permit, HttpError> {
-        let maxima = (limits::AUTHENTICATIONS_MAX, limits::AUTHENTICATIONS_SHARE_MAX);
-        take(&self.authentications, peer, "requests to authenticate", maxima)
+        self.authentications.admit(peer)
     }
 
     /// Admits a request of an authenticated principal.
     pub(crate) fn authenticated(&self, class: RequestClass, principal: Holder) -> Result<Permit, HttpError> {
         match class {
-            RequestClass::LongPoll => {
-                let maxima = (limits::LONG_POLLS_MAX, limits::LONG_POLLS_SHARE_MAX);
-                take(&self.long_polls, principal, "long polls", maxima)
-            }
-            RequestClass::Scrape => {
-                let maxima = (limits::SCRAPES_MAX, limits::SCRAPES_SHARE_MAX);
-                take(&self.scrapes, principal, "requests for metrics", maxima)
-            }
-            RequestClass::Ordinary | RequestClass::Liveness | RequestClass::Probe => {
-                let maxima = (limits::REQUESTS_MAX, limits::REQUESTS_SHARE_MAX);
-                take(&self.ordinary, principal, "requests", maxima)
-            }
-        }
-    }
-}
-
-fn take(quota: &Quota, holder: Holder, noun: &str, (total, share): (usize, usize)) -> Result<Permit, HttpError> {
-    quota.acquire(holder, 1).map_err(|exceeded| match exceeded {
-        Exceeded::Total => refused(exceeded, noun, total),
-        Exceeded::Share => refused(exceeded, noun, share),
-    })
-}
-
-fn refused(exceeded: Exceeded, noun: &str, max: usize) -> HttpError {
-    let busy = |message| Error::new(ErrorCode::Busy, message).with_hint("try again in a moment");
-    match exceeded {
-        Exceeded::Total => busy(format!("{max} {noun} are in flight")).into(),
-        Exceeded::Share => {
-            HttpError::with_status(busy(format!("{max} {noun} of yours are in flight")), StatusCode::TOO_MANY_REQUESTS)
+            RequestClass::LongPoll => self.long_polls.admit(principal),
+            RequestClass::Scrape => self.scrapes.admit(principal),
+            RequestClass::Ordinary | RequestClass::Liveness | RequestClass::Probe => self.ordinary.admit(principal),
         }
     }
 }

@@ -66,6 +66,14 @@ impl Quota {
         Ok(Permit { quota: self.clone(), holder, amount })
     }
 
+    /// The limit that is exceeded.
+    pub(crate) fn max(&self, exceeded: Exceeded) -> u64 {
+        match exceeded {
+            Exceeded::Total => self.0.total_max,
+            Exceeded::Share => self.0.share_max,
+        }
+    }
+
     fn take(&self, holder: Holder, amount: u64) -> Result<(), Exceeded> {
         let mut used = self.used();
         let held = used.by_holder.get(&holder).copied().unwrap_or_default();
