@@ -8,6 +8,8 @@ mod app;
 pub mod conformance;
 pub mod fakes;
 pub mod models;
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a server that does not start ends the test")]
+pub mod s3_server;
 #[expect(clippy::panic, reason = "a mistake of a test ends it")]
 pub mod toml_text;
 mod trained;

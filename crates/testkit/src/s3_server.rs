@@ -2,23 +2,27 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// The secret that opens the bucket.
-pub(crate) const SECRET: &str = "object-store-secret-83a1";
+pub const SECRET: &str = "object-store-secret-83a1";
 
 /// The server. It stops when this is dropped, and when this process ends.
-pub(crate) struct ObjectStore {
+pub struct ObjectStore {
     process: Child,
     address: String,
 }
 
 impl ObjectStore {
-    pub(crate) fn start() -> Self {
+    /// Starts the server.
+    pub fn start() -> Self {
+        // Cargo sets the variable at each run: clones may share a target folder.
+        let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let python = std::env::var_os("PERENNIAL_TEST_PYTHON")
             .expect("PERENNIAL_TEST_PYTHON must name a Python with moto[server]: run the tests by `cargo xtask test`");
         let mut process = Command::new(python)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/s3_server.py"))
+            .arg(Path::new(&crate_folder).join("../../conformance/s3_server.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -31,8 +35,8 @@ impl ObjectStore {
         server
     }
 
-    /// Creates the bucket, or an object of it: `perennial/in/1.csv`.
-    pub(crate) fn put(&self, path: &str, content: &str) {
+    /// Creates a bucket, or an object of one: `perennial/in/1.csv`.
+    pub fn put(&self, path: &str, content: &str) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
@@ -47,7 +51,7 @@ impl ObjectStore {
     }
 
     /// The variables by which a server of Perennial uses the bucket.
-    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
             ("AWS_ACCESS_KEY_ID", "object-store-key-83a1".to_owned()),

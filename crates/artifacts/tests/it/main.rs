@@ -7,6 +7,9 @@ mod bucket;
 mod crash;
 mod folder_cache;
 mod folders;
+#[path = "../../../testkit/src/s3_server.rs"]
+#[expect(unreachable_pub, reason = "a module of testkit, which the tests of the layer below do not link")]
+mod s3_server;
 
 use perennial_artifacts::Blobs;
 use tempfile::TempDir;

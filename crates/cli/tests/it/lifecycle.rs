@@ -5,8 +5,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::drifting::{self, NAME, month, month_start};
-use crate::object_store::ObjectStore;
 use crate::postgres::Database;
+use crate::s3_server::ObjectStore;
 use crate::support::{Place, Server};
 
 const DAY_MS: i64 = 86_400_000;

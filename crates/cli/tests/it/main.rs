@@ -20,7 +20,6 @@ mod full_disk;
 mod held;
 mod ledger;
 mod lifecycle;
-mod object_store;
 mod ownership;
 mod pages;
 mod poison;
@@ -30,6 +29,9 @@ mod processes;
 mod project;
 mod python;
 mod result_page;
+#[path = "../../../testkit/src/s3_server.rs"]
+#[expect(unreachable_pub, reason = "a module of testkit, which the tests of the binary do not link")]
+mod s3_server;
 mod sources;
 mod stories;
 mod story;

@@ -3,8 +3,8 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::object_store::{ObjectStore, SECRET};
 use crate::processes;
+use crate::s3_server::{ObjectStore, SECRET};
 use crate::support::{Place, Server, text};
 
 #[test]

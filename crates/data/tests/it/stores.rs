@@ -3,62 +3,26 @@
 //! The store is configured by environment variables, as in production, so the engine under test runs in a process of its
 //! own: this test starts itself again.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use perennial_core::port::data::{DataEngine, Mode, NamedTable, QueryRequest, StageInput, TableRef};
 use perennial_data::{Engine, EngineOptions};
+use perennial_testkit::s3_server::ObjectStore;
 use serde_json::json;
 
-use crate::support::{Fixture, StageOptions, TABLE, assert_error, commit_of, python, source};
+use crate::support::{Fixture, StageOptions, TABLE, assert_error, commit_of, source};
 
 const INSIDE: &str = "PERENNIAL_TEST_INSIDE_S3";
 
-/// A server that stops when this is dropped, and when this process ends.
-struct Server(Child, String);
-
-impl Server {
-    fn start() -> Self {
-        let mut child = python()
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/s3_server.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("moto_server starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("its address");
-        assert!(
-            line.contains(':'),
-            "moto_server did not start: is `moto[server]` installed? run the tests by `cargo xtask test`"
-        );
-        Self(child, format!("http://{}", line.trim()))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn tables_and_sources_lie_in_an_s3_compatible_store() {
-    let server = Server::start();
-    let made = python()
-        .args(["-c", "import boto3, sys\nboto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1', aws_access_key_id='a', aws_secret_access_key='b').create_bucket(Bucket='lake')", &server.1])
-        .status()
-        .expect("boto3 runs");
-    assert!(made.success());
+    let server = ObjectStore::start();
+    server.put("lake", "");
     let inside = Command::new(std::env::current_exe().expect("this test"))
         .args(["stores::inside_the_store", "--exact", "--nocapture"])
         .env(INSIDE, "yes")
-        .env("AWS_ENDPOINT_URL", &server.1)
+        .envs(server.variables())
         .env("AWS_ALLOW_HTTP", "true")
-        .env("AWS_ACCESS_KEY_ID", "a")
-        .env("AWS_SECRET_ACCESS_KEY", "b")
-        .env("AWS_REGION", "us-east-1")
         .output()
         .expect("this test starts again");
     assert!(
