@@ -30,7 +30,7 @@ use wide::WideIntegers;
 /// integers beyond 64 bits with a sign are text, as they are where the dataset has text; any other difference is an error.
 pub(crate) fn infer_schema(files: &[LocalFile], known: Option<&SchemaRef>) -> Result<SchemaRef> {
     let mut fields: Vec<Arc<Field>> = Vec::new();
-    let schemas = files.iter().map(|file| Ok(Arc::clone(open(file)?.schema()))).collect::<Result<Vec<_>>>()?;
+    let schemas = files.iter().map(|file| Ok(Arc::clone(open(file)?.1.schema()))).collect::<Result<Vec<_>>>()?;
     let wide = WideIntegers::find(files, &schemas)?;
     for (file, arrow) in files.iter().zip(&schemas) {
         let schema = canonical_schema(&file.label, arrow)?;
@@ -144,7 +144,8 @@ fn dictionary_bytes<K: ArrowDictionaryKeyType>(dictionary: &DictionaryArray<K>) 
     dictionary.keys_iter().flatten().map(|key| lengths.get(key).copied().unwrap_or(0)).fold(0, usize::saturating_add)
 }
 
-fn open(file: &LocalFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+/// Opens a file and checks its footer and the headers of its pages.
+fn open(file: &LocalFile) -> Result<(File, ArrowReaderMetadata)> {
     let failed = |cause| Error::storage(format!("reading {}", file.label), cause);
     let mut opened = file.open()?;
     check_footer(&mut opened).map_err(failed)?.map_err(|excess| too_large(file, &excess))?;
@@ -154,17 +155,16 @@ fn open(file: &LocalFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let schema = ArrowSchema::new(first.schema().fields().iter().map(with_views).collect::<Vec<_>>());
     let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(first.metadata()), options);
-    let metadata = metadata.map_err(|cause| invalid(file, cause))?;
-    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata))
+    Ok((opened, metadata.map_err(|cause| invalid(file, cause))?))
 }
 
 /// As [`open`], for a reader that decompresses pages.
 fn open_to_read(file: &LocalFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let builder = open(file)?;
+    let (mut opened, metadata) = open(file)?;
     let failed = |cause| Error::storage(format!("reading {}", file.label), cause);
-    let checked = check_decompressed(&mut file.open()?, builder.metadata()).map_err(failed)?;
+    let checked = check_decompressed(&mut opened, metadata.metadata()).map_err(failed)?;
     checked.map_err(|excess| too_large(file, &excess))?;
-    Ok(builder)
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata))
 }
 
 /// The field with texts as views of the pages that have them.
