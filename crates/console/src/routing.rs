@@ -1,5 +1,6 @@
 //! Registering pages, and what they have in common as one surface of the perimeter.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -87,5 +88,6 @@ pub(crate) fn page(template: &impl Template) -> Result<Response> {
 /// would show a log or a name in another order than it has.
 pub(crate) fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
     let text = template.render().map_err(|cause| Error::internal("a page could not be rendered", cause))?;
-    Ok((status, Html(control_characters::escape(&text).into_owned())).into_response())
+    let text = if let Cow::Owned(escaped) = control_characters::escape(&text) { escaped } else { text };
+    Ok((status, Html(text)).into_response())
 }

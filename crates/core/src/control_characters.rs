@@ -21,34 +21,31 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    let mut letters = text.chars().peekable();
-    while let Some(c) = letters.next() {
-        let ends_line = c == '\r' && letters.peek() == Some(&'\n');
-        if is_control(c) && !ends_line {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
-        } else {
-            escaped.push(c);
-        }
-    }
-    Cow::Owned(escaped)
+    Cow::Owned(replace(text, |shown, c| {
+        // Writing to a string cannot fail.
+        let _ = write!(shown, "\\u{:04x}", u32::from(c));
+    }))
 }
 
 /// The text with a question mark for each byte of a control character, so that positions in it stay. A carriage return before
 /// a line feed stays.
 pub fn mask(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
+    replace(text, |shown, c| shown.extend(std::iter::repeat_n('?', c.len_utf8())))
+}
+
+/// The text with its control characters replaced by what `show` writes for each.
+fn replace(text: &str, show: impl Fn(&mut String, char)) -> String {
+    let mut shown = String::with_capacity(text.len() + 16);
     let mut letters = text.chars().peekable();
     while let Some(c) = letters.next() {
         let ends_line = c == '\r' && letters.peek() == Some(&'\n');
         if is_control(c) && !ends_line {
-            masked.extend(std::iter::repeat_n('?', c.len_utf8()));
+            show(&mut shown, c);
         } else {
-            masked.push(c);
+            shown.push(c);
         }
     }
-    masked
+    shown
 }
 
 #[cfg(test)]

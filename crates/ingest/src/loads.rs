@@ -22,7 +22,6 @@ use perennial_core::Result;
 use perennial_core::clock::Instant;
 use perennial_core::entity::{CheckResult, Load, Profile};
 use perennial_core::id::ProjectId;
-use perennial_core::permission::Permission;
 use perennial_core::port::data::{Mode, Severity, Staged};
 use perennial_core::rule::Verdict;
 use perennial_core::state::{LoadEvent, LoadState};
@@ -45,9 +44,8 @@ pub use writer::DatasetWriter;
 
 /// How many loads are held, by project that the caller may read.
 pub async fn count_held(caller: &Caller) -> Result<BTreeMap<ProjectId, u64>> {
-    let mut counts = loads::count_held(&mut *caller.kernel.store().read().await?).await?;
-    counts.retain(|project, _| caller.principal.may(Permission::Read, Some(*project)));
-    Ok(counts)
+    let counts = loads::count_held(&mut *caller.kernel.store().read().await?).await?;
+    Ok(caller.readable_counts(counts))
 }
 
 /// How a load ended.

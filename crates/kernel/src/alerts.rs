@@ -41,9 +41,8 @@ pub async fn count_firing(caller: &Caller, project: ProjectId) -> Result<u64> {
 
 /// The number of alerts that are firing, of each project that the caller may read and that has some.
 pub async fn count_firing_by_project(caller: &Caller) -> Result<BTreeMap<ProjectId, u64>> {
-    let mut counts = table::count_firing_by_project(&mut *caller.kernel.store().read().await?).await?;
-    counts.retain(|project, _| caller.principal.may(Permission::Read, Some(*project)));
-    Ok(counts)
+    let counts = table::count_firing_by_project(&mut *caller.kernel.store().read().await?).await?;
+    Ok(caller.readable_counts(counts))
 }
 
 /// An alert that fires at `at` about a subject, identified by its name and the start of its window.

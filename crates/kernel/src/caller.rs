@@ -1,5 +1,6 @@
 //! Who calls a use case.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::Result;
@@ -49,6 +50,12 @@ impl Caller {
     /// authentication is off. No person can have these names.
     pub fn is_host(&self) -> bool {
         HOST_NAMES.contains(&self.principal.name.as_str())
+    }
+
+    /// Those of the counts whose projects the caller may read.
+    pub fn readable_counts(&self, mut counts: BTreeMap<ProjectId, u64>) -> BTreeMap<ProjectId, u64> {
+        counts.retain(|project, _| self.principal.may(Permission::Read, Some(*project)));
+        counts
     }
 
     /// Refuses when the principal lacks `permission` on the project.

@@ -1,5 +1,6 @@
 //! Loading models: each project has a share of the loads at the same time, because a model may take minutes to load.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use perennial_core::Result;
@@ -20,12 +21,8 @@ impl Kernel {
         files: ModelFiles,
         signature: Signature,
     ) -> Result<Arc<dyn LoadedModel>> {
-        let (permit, models) = (self.loads.acquire(project).await?, self.services.models.clone());
-        let loaded = self.work.finish("loading of a model", async move {
-            let _permit = permit;
-            models.load(files, &signature).await
-        });
-        loaded.await.ok_or_else(|| wrong_state("the server stopped while a model was loaded"))?
+        let models = self.services.models.clone();
+        self.within_loads(project, async move { models.load(files, &signature).await }).await
     }
 
     /// Infers the signature of a model, which loads it.
@@ -38,11 +35,21 @@ impl Kernel {
         files: ModelFiles,
         hint: SignatureHint,
     ) -> Result<Signature> {
-        let (permit, models) = (self.loads.acquire(project).await?, self.services.models.clone());
-        let inferred = self.work.finish("loading of a model", async move {
+        let models = self.services.models.clone();
+        self.within_loads(project, async move { models.signature(files, hint).await }).await
+    }
+
+    /// Loads as one of the loads of a project.
+    async fn within_loads<T: Send + 'static>(
+        &self,
+        project: ProjectId,
+        load: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.loads.acquire(project).await?;
+        let loaded = self.work.finish("loading of a model", async move {
             let _permit = permit;
-            models.signature(files, hint).await
+            load.await
         });
-        inferred.await.ok_or_else(|| wrong_state("the server stopped while a model was loaded"))?
+        loaded.await.ok_or_else(|| wrong_state("the server stopped while a model was loaded"))?
     }
 }

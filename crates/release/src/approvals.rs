@@ -244,9 +244,8 @@ pub async fn list_waiting(caller: &Caller) -> Result<Vec<Waiting>> {
 
 /// The number of requests that wait for approvals, of each project that the caller may read and that has some.
 pub async fn count_waiting(caller: &Caller) -> Result<BTreeMap<ProjectId, u64>> {
-    let mut counts = table::count_waiting(&mut *caller.kernel.store().read().await?).await?;
-    counts.retain(|project, _| caller.principal.may(Permission::Read, Some(*project)));
-    Ok(counts)
+    let counts = table::count_waiting(&mut *caller.kernel.store().read().await?).await?;
+    Ok(caller.readable_counts(counts))
 }
 
 /// The number of releases of a project that wait for an approval which the caller may give.

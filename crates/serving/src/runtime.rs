@@ -25,14 +25,10 @@ const HEAVY_PREDICTIONS_MAX: usize = 2;
 /// Further predictions of one model that may wait for these.
 const HEAVY_PREDICTIONS_WAITING_MAX: usize = 32;
 
-/// Models that are loaded at the same time.
-const LOADS_MAX: usize = 8;
-
 /// Loads models with the built-in evaluator when it supports every operator, else with ONNX Runtime in worker processes.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     onnx_runtime: Arc<OnnxRuntime>,
-    loads: Arc<Semaphore>,
 }
 
 impl Default for Runtime {
@@ -50,8 +46,7 @@ impl Runtime {
 
     /// A runtime with other workers.
     pub fn with_workers(library: Option<PathBuf>, workers: WorkerOptions) -> Self {
-        let onnx_runtime = Arc::new(OnnxRuntime::new(library, workers));
-        Self { onnx_runtime, loads: Arc::new(Semaphore::new(LOADS_MAX)) }
+        Self { onnx_runtime: Arc::new(OnnxRuntime::new(library, workers)) }
     }
 
     fn load_blocking(&self, files: &ModelFiles, signature: Signature) -> Result<Arc<dyn LoadedModel>> {
@@ -76,18 +71,13 @@ impl Runtime {
         }
     }
 
-    /// Runs `work` on a blocking thread, at most [`LOADS_MAX`] at the same time.
+    /// Runs `work` on a blocking thread. The caller limits the number of loads.
     async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = self.loads.clone().acquire_owned().await;
-        let permit = permit.map_err(|closed| Error::internal("the server is stopping", closed))?;
         let runtime = self.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work(&runtime)
-        });
+        let done = tokio::task::spawn_blocking(move || work(&runtime));
         done.await.map_err(|panic| Error::internal("loading a model panicked", panic))?
     }
 }

@@ -306,21 +306,16 @@ impl Worker {
             return self.protocol("it closed its socket");
         };
         let output = self.output.line();
+        let has_exceeded_group = self.control_group.as_ref().is_some_and(ControlGroup::exceeded_memory);
         match (status.signal(), self.spec.sandbox.limits.memory_bytes) {
             // Rust's allocator aborts; the kernel refuses memory beyond the limit.
             (Some(libc::SIGABRT), Some(limit_bytes)) if output.contains("memory allocation of") => {
                 Error::MemoryLimit { role, limit_bytes }
             }
-            (Some(_), Some(limit_bytes)) if self.has_exceeded_group() => Error::MemoryLimit { role, limit_bytes },
+            (Some(_), Some(limit_bytes)) if has_exceeded_group => Error::MemoryLimit { role, limit_bytes },
             (Some(libc::SIGXCPU), _) => Error::ProcessorTime { role },
             (signal, _) => Error::Died { role, signal, status: status.code(), output },
         }
-    }
-}
-
-impl Worker {
-    fn has_exceeded_group(&self) -> bool {
-        self.control_group.as_ref().is_some_and(ControlGroup::exceeded_memory)
     }
 }
 

@@ -89,6 +89,13 @@ pub struct SourceFile {
     pub etag: Option<String>,
 }
 
+impl SourceFile {
+    /// Last change, epoch milliseconds, if the store reports it.
+    pub fn modified_ms(&self) -> Option<i64> {
+        self.modified_ns.and_then(|ns| i64::try_from(ns.div_euclid(1_000_000)).ok())
+    }
+}
+
 /// The files of a source at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {

@@ -169,7 +169,6 @@ pub(crate) async fn split(context: &Arc<Context>) -> Result<Split> {
     }
     let task = task(context)?;
     let table = table(context, task)?;
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let sql = format!(
         "SELECT {time}, CASE WHEN {target} IS NULL THEN 0 ELSE 1 END AS labelled FROM {data}",
         time = quoted(&task.time),

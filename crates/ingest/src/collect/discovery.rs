@@ -117,8 +117,7 @@ pub(super) async fn discover(
     let mut unsettled = Vec::new();
     if let Some(settling) = &mut settling {
         for batch in &offered {
-            let modified_ns = FileSource::file_of(batch)?.modified_ns;
-            let modified_ms = modified_ns.and_then(|ns| i64::try_from(ns.div_euclid(1_000_000)).ok());
+            let modified_ms = FileSource::file_of(batch)?.modified_ms();
             if !settling.has_settled(&batch.part, &batch.position, modified_ms) {
                 unsettled.push(batch.part.clone());
             }

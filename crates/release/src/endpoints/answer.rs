@@ -260,8 +260,11 @@ fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extr
     let is_input = |key: &KeyColumn| signature.inputs.iter().any(|input| input.name == key.name);
     for key in deployment.key.iter().filter(|key| !is_input(key)) {
         let (Some(time), Some(column)) = (key.time, inputs.column(&key.name)) else { continue };
-        let mut present = (0..column.len()).filter_map(|row| Some((row, text_at(column, row)?)));
-        if let Some((_, value)) = present.find(|(row, _)| time_at(time, column, *row, &deployment.zone).is_none()) {
+        let misfit = |row| match time_at(time, column, row, &deployment.zone) {
+            Some(_) => None,
+            None => text_at(column, row),
+        };
+        if let Some(value) = (0..column.len()).find_map(misfit) {
             return Err(Error::new(ErrorCode::Signature, not_a_time(&format!("key `{}`", key.name), time, &value)));
         }
     }
@@ -331,7 +334,11 @@ fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound 
             features.push(name, of_input(input, column, &deployment.zone));
         }
     }
-    let keys = deployment.key.iter().filter_map(|key| Some((key.clone(), take(usize::MAX, &key.name)?.1))).collect();
+    let bound = |key: &KeyColumn| {
+        let (name, column) = take(usize::MAX, &key.name)?;
+        Some((KeyColumn { name, time: key.time }, column))
+    };
+    let keys = deployment.key.iter().filter_map(bound).collect();
     Bound { features, keys, others: columns.into_iter().flatten().collect() }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use perennial_core::entity::Endpoint;
 use perennial_core::id::ProjectId;
@@ -83,29 +83,34 @@ impl EndpointFault {
 }
 
 impl Retries {
+    fn all(&self) -> MutexGuard<'_, HashMap<(ProjectId, EndpointName), Retry>> {
+        self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_due(&self, endpoint: &Endpoint, wall_ms: i64) -> bool {
-        let all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all();
         let key = (endpoint.project_id, endpoint.name.clone());
         all.get(&key).is_none_or(|retry| retry.wall_ms <= wall_ms)
     }
 
     /// Keeps that an endpoint is not opened yet.
     pub(super) fn begin_opening(&self, (project, endpoint): (ProjectId, &EndpointName), wall_ms: i64) {
-        let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         let fault = EndpointFault::opening();
         let opening = Retry { wall_ms: wall_ms + OPENING_MS_MAX, pause_ms: 0, fault, is_opening: true };
         all.entry((project, endpoint.clone())).or_insert(opening);
         self.any.store(true, Ordering::Release);
     }
 
-    fn is_opening(&self, project: ProjectId, endpoint: &EndpointName) -> bool {
-        let all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether an endpoint is not opened yet after a start.
+    pub(super) fn is_opening(&self, project: ProjectId, endpoint: &EndpointName) -> bool {
+        let all = self.all();
         all.get(&(project, endpoint.clone())).is_some_and(|retry| retry.is_opening)
     }
 
     /// Keeps why a swap failed; the first retry is due at once.
     fn keep(&self, (project, endpoint): (ProjectId, &EndpointName), wall_ms: i64, error: &Error) {
-        let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         let fault = EndpointFault::new(error);
         match all.entry((project, endpoint.clone())) {
             Entry::Occupied(mut known) if !known.get().is_opening => known.get_mut().fault = fault,
@@ -116,7 +121,7 @@ impl Retries {
 
     /// Sets the next retry, after a retry that failed.
     fn postpone(&self, endpoint: &Endpoint, wall_ms: i64) {
-        let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         if let Some(retry) = all.get_mut(&(endpoint.project_id, endpoint.name.clone())) {
             retry.pause_ms = (retry.pause_ms * 2).clamp(RETRY_MS_MIN, RETRY_MS_MAX);
             retry.wall_ms = wall_ms + retry.pause_ms;
@@ -125,14 +130,14 @@ impl Retries {
 
     /// Returns whether the last swap had failed.
     fn succeeded(&self, project: ProjectId, endpoint: &EndpointName) -> bool {
-        let mut all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         let had_failed = all.remove(&(project, endpoint.clone())).is_some_and(|retry| !retry.is_opening);
         self.any.store(!all.is_empty(), Ordering::Release);
         had_failed
     }
 
     fn find(&self, project: ProjectId, endpoint: &EndpointName) -> Option<EndpointFault> {
-        let all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all();
         all.get(&(project, endpoint.clone())).map(|retry| retry.fault.clone())
     }
 
@@ -140,12 +145,12 @@ impl Retries {
         if !self.any.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let all = self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all();
         all.keys().filter(|(_, name)| name.as_str() == endpoint).map(|(project, _)| *project).collect()
     }
 
     fn list(&self) -> Vec<(ProjectId, EndpointName)> {
-        self.by_endpoint.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.all().keys().cloned().collect()
     }
 }
 
@@ -263,11 +268,6 @@ impl Endpoints {
             None if failing().remove(&key) => self.resolve_alert(project, name, MODEL_FAILED).await,
             None => {}
         }
-    }
-
-    /// Whether an endpoint is not opened yet after a start.
-    pub(super) fn is_opening(&self, project: ProjectId, name: &EndpointName) -> bool {
-        self.retries.is_opening(project, name)
     }
 
     /// The projects whose endpoint of a name does not answer as recorded.

@@ -67,7 +67,7 @@ impl Endpoints {
             let _ = self.end_canary(caller, project, &endpoint, Cause::DeclarationGone {}).await?;
         }
         let endpoint = follow(&caller.kernel, submission, endpoint).await?;
-        if self.is_opening(project.id, &name) {
+        if self.retries.is_opening(project.id, &name) {
             // It is swapped in when its model is loaded.
             return Ok(None);
         }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::requirements::Installer;
 use super::seal;
 use super::tool::{self, Access, Tool};
-use super::wheels::{self, Builds, Requirements, SourcePackage, normalized};
+use super::wheels::{self, Builds, Requirements, SourcePackage, is_plain, normalized};
 use crate::error::{Error, Result};
 use crate::program::DEFAULT_PATH;
 
@@ -171,9 +171,8 @@ impl Build<'_> {
     /// Keeps the wheel that the build left.
     fn keep(&self, folder: &Path, file: &str) -> Result<BuiltWheel> {
         let wrong = |reason: &str| self.failed(format!("it left the wheel `{}`: {reason}", file.escape_debug()));
-        let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '!');
         let parts: Vec<&str> = file.strip_suffix(".whl").unwrap_or_default().split('-').collect();
-        if !file.chars().all(is_safe) || !(5..=6).contains(&parts.len()) {
+        if !is_plain(file) || !(5..=6).contains(&parts.len()) {
             return Err(wrong("expected `NAME-VERSION-PYTHON-ABI-PLATFORM.whl`"));
         }
         if normalized(parts[0]) != self.name {

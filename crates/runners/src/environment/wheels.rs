@@ -102,15 +102,13 @@ pub(crate) fn parse(requirements: &str, builds: Builds) -> Result<Requirements, 
     for name in built {
         let version = |line: &String| {
             let (declared, version) = line.split_once("==").map(|(name, version)| (name, version.trim()))?;
-            let is_exact =
-                version.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '!' | '+'));
-            (is_exact && normalized(declared.trim()) == name).then(|| version.to_owned())
+            (is_plain(version) && normalized(declared.trim()) == name).then(|| version.to_owned())
         };
-        let place = lines.iter().position(|line| version(line).is_some());
-        let version = place.and_then(|place| version(&lines.remove(place)));
-        let Some(version) = version else {
+        let found = lines.iter().enumerate().find_map(|(place, line)| Some((place, version(line)?)));
+        let Some((place, version)) = found else {
             return Err(format!("`{BUILD_OPTION} {name}` needs a line with the version to build: `{name}==VERSION`"));
         };
+        lines.remove(place);
         sources.push(SourcePackage { name, origin: Origin::Version(version) });
     }
     Ok(Requirements { wheels: lines.join("\n"), sources })
@@ -137,7 +135,6 @@ fn logical_lines(text: &str) -> Vec<String> {
 fn built_names(line: &str) -> Option<Result<Vec<String>, String>> {
     let names = line.strip_prefix(BUILD_OPTION)?.strip_prefix([' ', '='])?;
     let names: Vec<String> = names.split([',', ' ']).filter(|name| !name.is_empty()).map(normalized).collect();
-    let is_name = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     Some(match names.iter().find(|name| !is_name(name)) {
         Some(other) => Err(format!("`{BUILD_OPTION}` names each package to build; `{other}` is not the name of one")),
         None => Ok(names),
@@ -152,8 +149,18 @@ fn source_at_url(line: &str) -> Option<SourcePackage> {
     let is_source = (url.starts_with("https://") || url.starts_with("http://"))
         && SOURCES.iter().any(|ending| file.ends_with(ending))
         && !url.contains(char::is_whitespace)
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        && is_name(&name);
     is_source.then(|| SourcePackage { name, origin: Origin::Url(url.to_owned()) })
+}
+
+/// Whether a normalized name can be that of a package.
+fn is_name(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// Whether a text has only the characters of versions and of the names of wheels.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '!' | '+'))
 }
 
 /// A package's name as indexes compare it.

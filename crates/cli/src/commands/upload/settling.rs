@@ -18,7 +18,7 @@ use crate::output::note;
 const WAIT_MAX_MS: i64 = 5_000;
 
 /// A file of a source.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Listed {
     file: SourceFile,
     dataset: String,
@@ -28,8 +28,7 @@ struct Listed {
 impl Listed {
     /// The time until it has settled by its last change; all of the settle time for a change in the future, or an unknown one.
     fn wait_ms(&self, now_ms: i64) -> i64 {
-        let modified_ms = self.file.modified_ns.and_then(|ns| i64::try_from(ns / 1_000_000).ok());
-        let since_ms = modified_ms.filter(|modified_ms| *modified_ms <= now_ms).unwrap_or(now_ms);
+        let since_ms = self.file.modified_ms().filter(|modified_ms| *modified_ms <= now_ms).unwrap_or(now_ms);
         (since_ms + self.settle_ms - now_ms).max(0)
     }
 
@@ -46,14 +45,13 @@ impl Listed {
 /// The files of a project's relative sources that have settled. Waits for fresh ones; those left out are printed.
 pub(super) async fn settled_files(root: &Path, project: &Project) -> Result<Vec<SourceFile>> {
     let (mut files, mut now_ms) = (list(root, project)?, now_ms());
-    let mut before = files.clone();
+    let mut before = BTreeMap::new();
     let waits = files.values().map(|listed| listed.wait_ms(now_ms)).filter(|wait_ms| *wait_ms <= WAIT_MAX_MS);
     let wait_ms = waits.max().unwrap_or(0);
     if wait_ms > 0 {
         tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
-        (files, now_ms) = (list(root, project)?, self::now_ms());
-    } else {
-        before.clear();
+        before = std::mem::replace(&mut files, list(root, project)?);
+        now_ms = self::now_ms();
     }
     let (settled, fresh): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|(path, listed)| listed.has_settled(before.get(path), now_ms, wait_ms));
